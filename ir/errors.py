@@ -1,0 +1,30 @@
+"""Errors that the compiler's stages raise about IR; users' mistakes raise PyTorch's own types.
+
+Each error says what was expected, what was found and, where known, on which user line.
+"""
+
+from __future__ import annotations
+
+
+class TreadleError(Exception):
+    """Base of the errors that are Treadle's own."""
+
+
+class VerificationError(TreadleError):
+    """A graph or kernel breaks a rule of its IR."""
+
+
+class ParseError(TreadleError):
+    """IR text that cannot be read; the message starts with ``line:column:``."""
+
+
+class PassError(TreadleError):
+    """A pass or pipeline was misnamed, misconfigured, or changed a result."""
+
+
+class CompilationError(TreadleError):
+    """A kernel could not be built for its target."""
+
+
+class CaptureError(TreadleError):
+    """A program asked for something that recording cannot honour."""
