@@ -7,7 +7,7 @@ a ``LANES`` loop are SIMD lanes on a CPU and the threads of a block on a GPU.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -37,13 +37,16 @@ class Register:
     """A mutable scalar, or a small array of them when ``shape`` is not empty.
 
     ``lanes`` above 0 gives every lane its own copy; it must equal the lanes of the loops that
-    use it. Positions in ``shape`` must be numbers once ``UNROLL`` loops are expanded.
+    use it. Positions in ``shape`` must be numbers once ``UNROLL`` loops are expanded. The register
+    of a ``Let`` knows in ``depends`` which loop variables its value follows, so that an address
+    computed from it is known to differ between lanes or iterations.
     """
 
     name: str
     dtype: DType
     lanes: int = 0
     shape: tuple[int, ...] = ()
+    depends: frozenset[Var] = field(default=frozenset(), compare=False, repr=False)
 
 
 # --- scalar expressions ---------------------------------------------------------------------------
@@ -140,8 +143,8 @@ class Read:
         return self.register.dtype
 
     def variables(self) -> frozenset[Var]:
-        """Loop variables that the expression depends on (through the position only)."""
-        return frozenset().union(*(variables(index) for index in self.position))
+        """Loop variables that the expression depends on; for a variable register, its position."""
+        return self.register.depends.union(*(variables(index) for index in self.position))
 
 
 @dataclass(frozen=True)
@@ -221,7 +224,8 @@ class When:
 class Let:
     """Names an expression that later statements of the same body read through ``Read``.
 
-    A register set once; emitters keep it as an SSA value and need no memory for it.
+    A register set once; emitters keep it as an SSA value and need no memory for it. It is not
+    listed in ``Kernel.registers``.
     """
 
     register: Register
@@ -240,7 +244,7 @@ class Kernel:
         arguments: buffers in the order of the call: inputs, then outputs.
         writes: how many of the last arguments are written.
         body: at most one ``TASKS`` loop, outermost and alone.
-        scratch, registers: declared for one task.
+        scratch, registers: declared for one task; ``Let`` declares its own register.
     """
 
     name: str

@@ -26,7 +26,8 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     rank = builtins.max(map(len, shapes), default=0)
     result = [1] * rank
     for shape in shapes:
-        for axis, extent in enumerate(shape, rank - len(shape)):
+        # From the last axis, so that the same mismatch is reported as in PyTorch.
+        for axis, extent in zip(range(rank - 1, -1, -1), reversed(shape), strict=False):
             if extent != 1 and result[axis] != extent:
                 if result[axis] != 1:
                     raise RuntimeError(

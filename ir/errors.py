@@ -10,6 +10,10 @@ class TreadleError(Exception):
     """Base of the errors that are Treadle's own."""
 
 
+# What an op's type rule raises on operands or attributes that it does not take.
+INFERENCE_ERRORS = (TypeError, ValueError, RuntimeError, IndexError, AttributeError)
+
+
 class VerificationError(TreadleError):
     """A graph or kernel breaks a rule of its IR."""
 
@@ -20,6 +24,10 @@ class ParseError(TreadleError):
 
 class PassError(TreadleError):
     """A pass or pipeline was misnamed, misconfigured, or changed a result."""
+
+
+class EvaluationError(TreadleError):
+    """The interpreter could not compute a value."""
 
 
 class CompilationError(TreadleError):

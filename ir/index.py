@@ -5,9 +5,10 @@ Movement ops become such expressions; simplification is what makes a reshape or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 from typing import Any, TypeAlias
 
 
@@ -162,18 +163,38 @@ def _linear(terms: Iterable[tuple[Atom, int]], rest: int) -> Index:
     for atom, coefficient in list(merged.items()):
         if not isinstance(atom, Remainder) or not coefficient:
             continue
-        quotient = Quotient(atom.operand, atom.divisor)
-        if merged.get(quotient) == coefficient * atom.divisor:
-            del merged[atom], merged[quotient]
-            restored = Index(tuple(merged.items()), rest) + atom.operand * coefficient
+        joined = _joined(merged, atom, coefficient)
+        if joined is not None:
+            other, whole = joined
+            del merged[atom], merged[other]
+            restored = Index(tuple(merged.items()), rest) + whole * coefficient
             return _linear(restored.terms, restored.constant)
     kept = [(atom, coefficient) for atom, coefficient in merged.items() if coefficient]
     return Index(tuple(sorted(kept, key=lambda term: _order(term[0]))), rest)
 
 
+def _joined(
+    terms: Mapping[Atom, int], atom: Remainder, coefficient: int
+) -> tuple[Atom, Index] | None:
+    """The term that completes a remainder, and what the two make together."""
+    quotient = _divide(atom.operand, atom.divisor)[0]
+    if len(quotient.terms) != 1 or quotient.constant or quotient.terms[0][1] != 1:
+        return None
+    (upper, _) = quotient.terms[0]
+    factor = coefficient * atom.divisor
+    if terms.get(upper) == factor:
+        return upper, atom.operand
+    for other, weight in terms.items():
+        # e % d + d * (e // d % m) = e % (d * m)
+        if isinstance(other, Remainder) and other.operand == quotient and weight == factor:
+            return other, atom.operand % (atom.divisor * other.divisor)
+    return None
+
+
 @lru_cache(maxsize=1 << 16)
 def _order(atom: Atom) -> str:
-    return _show(atom)
+    # Expressions can be large, and their order among each other does not matter.
+    return "[" if isinstance(atom, Dynamic) else _show(atom)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -191,22 +212,43 @@ def _divide(index: Index, divisor: int) -> tuple[Index, Index]:
     low, high = rest.bounds()
     if low // divisor == high // divisor:
         return front + low // divisor, rest - (low // divisor) * divisor
-    nested = _nested(rest, divisor)
-    if nested is not None:
-        return front + nested[0], nested[1]
+    simpler = _coarser(rest, divisor) or _nested(rest, divisor)
+    if simpler is not None:
+        return front + simpler[0], simpler[1]
     return (
         front + Index(((Quotient(rest, divisor), 1),), 0),
         Index(((Remainder(rest, divisor), 1),), 0),
     )
 
 
+def _coarser(rest: Index, divisor: int) -> tuple[Index, Index] | None:
+    """(g * e + s) // (g * d) = e // d for s in [0, g): terms too small to carry are set aside."""
+    for step in sorted({gcd(divisor, c) for _, c in rest.terms}, reverse=True):
+        if step == 1:
+            break
+        whole, left = divmod(rest.constant, step)
+        small = _linear([(a, c) for a, c in rest.terms if c % step], left)
+        low, high = small.bounds()
+        if low >= 0 and high < step:
+            large = _linear([(a, c // step) for a, c in rest.terms if c % step == 0], whole)
+            quotient, remainder = _divide(large, divisor // step)
+            return quotient, remainder * step + small
+    return None
+
+
 def _nested(rest: Index, divisor: int) -> tuple[Index, Index] | None:
-    """(e // a) // b = e // (a * b), for a lone quotient."""
-    if len(rest.terms) == 1 and not rest.constant:
-        atom, coefficient = rest.terms[0]
-        if isinstance(atom, Quotient) and coefficient == 1:
-            quotient = _divide(atom.operand, atom.divisor * divisor)[0]
-            return quotient, Index(((Remainder(rest, divisor), 1),), 0)
+    """Quotients and remainders of a lone quotient or remainder."""
+    if len(rest.terms) != 1 or rest.constant or rest.terms[0][1] != 1:
+        return None
+    (atom, _) = rest.terms[0]
+    if isinstance(atom, Quotient):
+        # (e // a) // b = e // (a * b)
+        quotient = _divide(atom.operand, atom.divisor * divisor)[0]
+        return quotient, Index(((Remainder(rest, divisor), 1),), 0)
+    if isinstance(atom, Remainder) and atom.divisor % divisor == 0:
+        # (e % (a * b)) // b = (e // b) % a, and (e % (a * b)) % b = e % b
+        quotient, remainder = _divide(atom.operand, divisor)
+        return quotient % (atom.divisor // divisor), remainder
     return None
 
 
@@ -222,18 +264,26 @@ def variables(item: Index | Atom) -> frozenset[Var]:
     return variables(item.operand)
 
 
-def substitute(index: Index, replacement: Mapping[Var, Index]) -> Index:
-    """The expression with variables replaced, simplified again (``Dynamic`` is left as it is)."""
+def substitute(
+    index: Index,
+    replacement: Mapping[Var, Index],
+    expression: Callable[[Any], Any] | None = None,
+) -> Index:
+    """The expression with variables replaced, simplified again.
+
+    ``expression`` replaces what a ``Dynamic`` computes; without it those stay as they are.
+    """
     result = Index((), index.constant)
     for atom, coefficient in index.terms:
+        part = Index(((atom, 1),), 0)
         if isinstance(atom, Var):
-            part = replacement.get(atom, Index(((atom, 1),), 0))
+            part = replacement.get(atom, part)
         elif isinstance(atom, Quotient):
-            part = substitute(atom.operand, replacement) // atom.divisor
+            part = substitute(atom.operand, replacement, expression) // atom.divisor
         elif isinstance(atom, Remainder):
-            part = substitute(atom.operand, replacement) % atom.divisor
-        else:
-            part = Index(((atom, 1),), 0)
+            part = substitute(atom.operand, replacement, expression) % atom.divisor
+        elif expression is not None:
+            part = dynamic(expression(atom.expression), atom.low, atom.high)
         result = result + part * coefficient
     return result
 

@@ -86,7 +86,7 @@ class Device(NamedTuple):
     """Where a value lives: ``cpu``, or ``cuda`` with an index."""
 
     type: str
-    index: int | None = None
+    index: int | None = None  # type: ignore[assignment]  # shadows tuple.index
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import os
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -20,6 +18,7 @@ import llvmlite.binding as llvm
 
 from treadle.ir.errors import CompilationError
 from treadle.runtime import disk_cache
+from treadle.runtime.locks import fork_safe_lock, hold_across_forks
 from treadle.runtime.statistics import counters
 from treadle.runtime.target import host_target, initialize_llvm
 
@@ -43,13 +42,11 @@ _OBJECTS_PER_ENGINE = 256
 # the older linker needs the large model.
 _JIT_LINK = sys.platform in ("linux", "darwin")
 
-# LLVM is entered by one thread at a time. The lock is also held across a fork, so that a child
-# never inherits LLVM's own lock from a thread that it does not have.
-_lock = threading.RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
-    )
+# A child must not inherit llvmlite's own lock from a thread that it does not have. The lock has no
+# public name; a version that hides it elsewhere would only lose forks during a compilation.
+if hasattr(llvm.ffi.lib, "_lock"):
+    hold_across_forks(llvm.ffi.lib._lock)
+_lock = fork_safe_lock()
 
 
 @lru_cache(maxsize=1)
@@ -104,7 +101,6 @@ def compile_object(llvm_text: str) -> bytes:
         code: bytes = _machine().emit_object(_optimized_module(llvm_text))
     seconds = time.perf_counter() - started
     counters.compile_seconds += seconds
-    counters.programs_compiled += 1
     return code
 
 
@@ -117,17 +113,16 @@ def code_version() -> str:
     return disk_cache.digest(*parts, *map(repr, versions))
 
 
-def object_code(llvm_text: str) -> bytes:
-    """`compile_object`, unless this machine's disk cache has the text compiled already."""
+def object_code(llvm_text: str) -> tuple[bytes, bool]:
+    """`compile_object` unless the disk cache has the text; the code, and whether it had."""
     key = disk_cache.digest("object", code_version(), llvm_text)
     cache = disk_cache.shared()
     code = cache.get(key)
-    if code is None:
-        code = compile_object(llvm_text)
-        cache.put(key, code)
-    else:
-        counters.programs_loaded += 1
-    return code
+    if code is not None:
+        return code, True
+    code = compile_object(llvm_text)
+    cache.put(key, code)
+    return code, False
 
 
 class _Engine:
@@ -140,6 +135,8 @@ class _Engine:
         # A shared library of the process's symbols: naming them per object costs 40 KiB each.
         process = llvm.JITLibraryBuilder().add_current_process()
         self.process = process.link(self.jit, "process")
+        # A tracker must be disposed of before its engine, in whatever order attributes go.
+        self.process.engine = self.jit
 
 
 class LoadedObject:
@@ -149,21 +146,21 @@ class LoadedObject:
         addresses: address of each exported symbol.
     """
 
-    __slots__ = ("_engine", "_tracker", "addresses")
+    __slots__ = ("_tracker", "addresses")
 
     def __init__(
         self, engine: _Engine, tracker: llvm.orcjit.ResourceTracker, exports: Iterable[str]
     ) -> None:
         self._tracker = tracker
-        self._engine = engine
+        tracker.engine = engine
         self.addresses: dict[str, int] = {name: tracker[name] for name in exports}
 
     def keep_forever(self) -> None:
         """Never free this code: threads may be inside it until the process has ended."""
         _immortal.append(self)
-        self._tracker.detach()
-        self._engine.process.detach()
-        self._engine.jit.detach()
+        engine = self._tracker.engine
+        for owner in (self._tracker, engine.process, engine.jit):
+            owner.detach()
 
 
 _immortal: list[LoadedObject] = []

@@ -121,7 +121,7 @@ class ModuleTree:
         expected = {
             "_parameters": ("parameter", "torch.nn.Parameter or None"),
             "_modules": ("child module", "torch.nn.Module or None"),
-            "_buffers": ("buffer", "torch.Tensor or None"),
+            "_buffers": ("buffer", "torch.nn.Buffer, torch.Tensor or None"),
         }
         for table, (kind, wanted) in expected.items():
             if name not in own.get(table, ()):

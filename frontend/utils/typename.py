@@ -20,11 +20,30 @@ _TENSOR_TYPES = {
     "bool": "Bool",
 }
 
+_CPP_TYPES = {
+    "float64": "double",
+    "float32": "float",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "int64": "long int",
+    "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "bool": "bool",
+}
+
 
 def scalar_type(dtype: object) -> str:
     """PyTorch's C++ name of an element type: ``Float`` for float32."""
     name = str(dtype).removeprefix("torch.")
     return _TENSOR_TYPES.get(name, name)
+
+
+def cpp_name(dtype: object) -> str:
+    """The C++ type of an element, as some messages spell it: ``float`` for float32."""
+    name = str(dtype).removeprefix("torch.")
+    return _CPP_TYPES.get(name, name)
 
 
 def typename(value: object) -> str:

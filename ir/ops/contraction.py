@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from treadle.ir.ops.movement import PAD, windows_of
-from treadle.ir.types import TensorType
+from treadle.ir.types import TensorType, element_count
 from treadle.ir.value import Array, Attributes, LoopClass, Op, device_of
 
 
@@ -82,8 +82,11 @@ def _evaluate_conv(arrays: Sequence[Array], attrs: Attributes, result: TensorTyp
     # patches: [n, g, c, *out, *k]; sum over c and k for each group g.
     n, g, o = result.shape[0], result.shape[1], result.shape[2]
     moved = np.moveaxis(patches, 2, 2 + spatial)  # [n, g, *out, c, *k]
-    columns = moved.reshape(n, g, -1, int(np.prod(w.shape[2:])))
-    flat = np.matmul(columns, w.reshape(g, o, -1).transpose(0, 2, 1))  # [n, g, out, o]
+    positions = element_count(result.shape[3:])
+    terms = element_count(w.shape[2:])
+    columns = moved.reshape(n, g, positions, terms)
+    kernels = w.reshape(g, o, terms).transpose(0, 2, 1)
+    flat: Array = np.matmul(columns, kernels)  # [n, g, out, o]
     return flat.transpose(0, 1, 3, 2).reshape(result.shape)
 
 

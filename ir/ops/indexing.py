@@ -49,7 +49,7 @@ def _evaluate_scatter_add(arrays: Sequence[Array], attrs: Attributes, _type: Ten
     (axis,) = attrs
     out = data.copy()
     inside = (index >= 0) & (index < data.shape[axis])
-    positions = list(np.indices(index.shape))
+    positions: list[Array] = list(np.indices(index.shape))
     positions[axis] = index
     np.add.at(out, tuple(position[inside] for position in positions), source[inside])
     return out

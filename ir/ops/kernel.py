@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from treadle.ir.types import TensorType, TupleType
 from treadle.ir.value import Array, Attributes, LoopClass, Op
+
+
+class Place(NamedTuple):
+    """Where a kernel's result lives.
+
+    Attributes:
+        kind: ``arena`` (scratch memory), ``output`` (a result's own memory) or ``donated`` (the
+            memory of an input).
+        number: byte offset in the arena, position among the outputs, or slot of the input.
+    """
+
+    kind: str
+    number: int
+
+
+PLACE_KINDS = ("arena", "output", "donated")
 
 
 def _kernel(types: Sequence[TensorType], attrs: Attributes) -> TupleType:

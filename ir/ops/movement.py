@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from treadle.ir.types import TensorType, element_count
+from treadle.ir.types import Shape, TensorType, element_count
 from treadle.ir.value import Array, Attributes, LoopClass, Op, device_of
 
 
@@ -57,7 +57,7 @@ def _pad(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
 
 
 def _evaluate_pad(arrays: Sequence[Array], attrs: Attributes, result: TensorType) -> Array:
-    low, high, interior, value = attrs
+    low, _high, interior, value = attrs
     source = arrays[0]
     out = np.full(result.shape, value, source.dtype)
     target, taken = [], []
@@ -129,6 +129,17 @@ def check_strided(name: str, numel: int, attrs: Attributes) -> None:
             f"{name}: size {list(size)}, stride {list(stride)} and offset {offset} reach elements "
             f"{low} to {high} of {numel}"
         )
+
+
+def reads_once(size: Shape, stride: tuple[int, ...]) -> bool:
+    """True where a strided view surely holds no element twice (sufficient, not necessary)."""
+    reach = 0
+    axes = sorted((abs(step), n) for n, step in zip(size, stride, strict=True) if n > 1)
+    for step, extent in axes:
+        if step <= reach:
+            return False
+        reach += (extent - 1) * step
+    return True
 
 
 def strided(array: Array, attrs: Attributes) -> Array:

@@ -1,0 +1,231 @@
+"""The choices of a contraction's schedule: which lanes, which register tile, which blocks.
+
+A small cost model in clock cycles of one core; it depends on shapes and target alone, so that the
+same program is cut the same way for every number of threads.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from treadle.codegen.schedules.contraction_problem import Operand, Problem
+from treadle.codegen.target import Target
+from treadle.ir.index import Var
+
+# A task is worth handing to another thread from about two microseconds of work on.
+TASK_MULTIPLICATIONS = 100_000
+MOST_TASKS = 64
+# What a block of rows may take of the second-level cache: half of the smallest in use, 256 KiB.
+RESIDENT_BYTES = 128 << 10
+
+# Vector multiply-adds and loads a clock, and clocks from one sum to the next in the same register:
+# what current x86 cores have in common (Agner Fog, instruction tables).
+_PER_CLOCK = 2
+_LATENCY = 4
+# Clocks to add up the lanes of a vector and store the number; to branch back to the next step.
+_ACROSS = 8
+_BRANCH = 0.5
+# Clocks for an element that is not the neighbour of the last, while packing or instead of it.
+_SCATTERED = 2.0
+# Clocks for a line that has left the first-level cache: 32 KiB of 64 sets, 8 lines each.
+_MISS = 4
+_LINE, _SETS, _WAYS = 64, 64, 8
+# Clocks for a line that streams in from the second level, in order.
+_STREAM = 2
+_SAMPLES = 2048
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one contraction is computed.
+
+    Attributes:
+        depth_lanes: whether lanes are steps of the depth rather than columns.
+        packed: whether the columns of a tile are first copied next to each other.
+        lanes: lanes of a vector.
+        rows, width: rows and columns of a register tile.
+        row_tiles, column_tiles: register tiles of a task's block.
+        row_part: row tiles, a divisor of ``row_tiles``, that are done with all columns together.
+        grid: extent of a task's block along each grid axis.
+    """
+
+    depth_lanes: bool
+    packed: bool
+    lanes: int
+    rows: int
+    width: int
+    row_tiles: int = 1
+    column_tiles: int = 1
+    row_part: int = 1
+    grid: tuple[int, ...] = ()
+
+
+def extent_of(var: Var | None) -> int:
+    """Extent of an axis; 1 where there is none."""
+    return 1 if var is None else var.extent
+
+
+def depth_of(problem: Problem) -> int:
+    """Factors that are multiplied and added up for one result."""
+    return math.prod(var.extent for var in problem.depth)
+
+
+def _contiguous(operand: Operand, var: Var | None) -> bool:
+    return var is None or operand.stride(var) == 1
+
+
+def _parts(extent: int, size: int) -> list[tuple[int, int]]:
+    """(size, count) of the pieces that an extent is cut into."""
+    full, rest = divmod(extent, size)
+    return [(size, full)] * (full > 0) + [(rest, 1)] * (rest > 0)
+
+
+def _step(rows: int, vectors: int) -> float:
+    """Clocks to multiply-add rows x vectors registers once."""
+    return max(rows * vectors / _PER_CLOCK, (rows + vectors) / _PER_CLOCK, _LATENCY) + _BRANCH
+
+
+def _misses(problem: Problem, itemsize: int) -> float:
+    """Share of a panel's lines that the first-level cache cannot keep from tile to tile.
+
+    A panel is one line wide and as long as the depth; strides of powers of two crowd few sets.
+    """
+    strides = [problem.right.stride(var) for var in problem.depth]
+    sets: Counter[int] = Counter()
+    ranges = [range(var.extent) for var in problem.depth]
+    lines = set()
+    for point in itertools.islice(itertools.product(*ranges), _SAMPLES):
+        offset = sum(at * (stride or 0) for at, stride in zip(point, strides, strict=True))
+        lines.add(offset * itemsize // _LINE)
+    for line in lines:
+        sets[line % _SETS] += 1
+    kept = sum(min(count, _WAYS) for count in sets.values())
+    return 1 - kept / max(1, len(lines))
+
+
+def _column_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan]:
+    """Tiles with lanes along the columns."""
+    itemsize = target.lane_bytes // lanes
+    height, most = extent_of(problem.row), -(-extent_of(problem.column) // lanes)
+    limit = _most_sums(target)
+    for vectors in range(1, min(most, limit) + 1):
+        panel = depth_of(problem) * vectors * lanes * itemsize
+        for rows in range(1, min(height, limit) + 1):
+            # A lone row needs no vector twice: each is loaded where it is multiplied.
+            kept = vectors + 1 if rows > 1 else 1
+            if rows * vectors + kept < target.registers and rows * vectors <= limit:
+                yield Plan(False, False, lanes, rows, vectors * lanes)
+                if 0 < panel <= target.max_scratch and target.kind == "cpu":
+                    yield Plan(False, True, lanes, rows, vectors * lanes)
+
+
+def _depth_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan]:
+    """Tiles with lanes along the last axis of the depth."""
+    if not problem.depth:
+        return
+    last = problem.depth[-1]
+    if not (_contiguous(problem.left, last) and _contiguous(problem.right, last)):
+        return
+    height, width = extent_of(problem.row), extent_of(problem.column)
+    limit = _most_sums(target)
+    for columns in range(1, min(width, limit) + 1):
+        for rows in range(1, min(height, limit) + 1):
+            fits = rows * columns + min(rows, columns) + 1 < target.registers
+            if fits and rows * columns <= limit:
+                yield Plan(True, False, lanes, rows, columns)
+
+
+def _most_sums(target: Target) -> int:
+    return 8 if target.kind == "cuda" else target.registers - 3
+
+
+def _cost(problem: Problem, plan: Plan, misses: float, itemsize: int) -> float:
+    """Clocks of the whole contraction on one core."""
+    depth, height = depth_of(problem), extent_of(problem.row)
+    cost = 0.0
+    if plan.depth_lanes:
+        last = problem.depth[-1].extent
+        steps = depth // max(last, 1) * -(-last // plan.lanes)
+        lines = depth * itemsize / _LINE
+        # Rows pass by tile after tile while the columns of a tile stay in the first level.
+        stream = _STREAM * lines if lines * height > _SETS * _WAYS / 2 else 0
+        for tall, down in _parts(height, plan.rows):
+            for wide, along in _parts(extent_of(problem.column), plan.width):
+                tile = steps * _step(tall, wide) + _ACROSS * tall * wide + stream * tall
+                cost += down * along * tile
+        return cost
+    # Elements of a vector are read one by one where they are not neighbours.
+    unit = _contiguous(problem.right, problem.column)
+    blocks = -(-height // (plan.row_tiles * plan.rows))
+    vectors = -(-extent_of(problem.column) // plan.lanes)
+    for wide, along in _parts(vectors, plan.width // plan.lanes):
+        lines = -(-wide * plan.lanes * itemsize // _LINE)
+        extra = lines * misses * _MISS if unit else wide * plan.lanes * _SCATTERED
+        for tall, down in _parts(height, plan.rows):
+            step = _step(tall, wide) + (0 if plan.packed else extra)
+            cost += down * along * (depth * step + 2 * tall * wide)
+        if plan.packed:
+            cost += blocks * along * depth * (extra + 2 * wide + _BRANCH)
+    return cost
+
+
+def plan_of(problem: Problem, target: Target, itemsize: int) -> Plan:
+    """The cheapest plan, with its tiles grouped into tasks."""
+    lanes = target.lanes(itemsize)
+    candidates = [*_column_plans(problem, lanes, target), *_depth_plans(problem, lanes, target)]
+    plans = [_with_tasks(problem, plan, itemsize) for plan in candidates]
+    misses = _misses(problem, itemsize) if target.kind == "cpu" else 0.0
+    return min(plans, key=lambda plan: _cost(problem, plan, misses, itemsize))
+
+
+def _with_tasks(problem: Problem, plan: Plan, itemsize: int) -> Plan:
+    """Blocks of tiles such that a task is worth its start; grid axes are cut before tiles are."""
+    wanted = min(MOST_TASKS, max(1, problem.multiplications // TASK_MULTIPLICATIONS))
+    grid = []
+    for var in problem.grid:
+        size = -(-var.extent // min(wanted, var.extent))
+        grid.append(size)
+        wanted = max(1, wanted // -(-var.extent // size))
+    down = -(-extent_of(problem.row) // plan.rows)
+    along = -(-extent_of(problem.column) // plan.width)
+    row_tiles, column_tiles = _block(down, along, plan, wanted)
+    part = row_tiles
+    if not plan.packed:
+        tile_bytes = max(1, depth_of(problem) * plan.rows * itemsize)
+        part = min(row_tiles, max(1, RESIDENT_BYTES // tile_bytes))
+    parts = -(-row_tiles // part)
+    part = -(-row_tiles // parts)
+    return replace(
+        plan,
+        row_tiles=part * parts,
+        column_tiles=column_tiles,
+        row_part=part,
+        grid=tuple(grid),
+    )
+
+
+def _block(down: int, along: int, plan: Plan, wanted: int) -> tuple[int, int]:
+    """Tiles of a block, down and along: the least traffic among cuts into so many tasks.
+
+    Each element of a block's operands is read once for all of it, so square blocks are best.
+    """
+    # A block's results are whole vectors, for what follows the product.
+    unit = plan.lanes // math.gcd(plan.lanes, plan.width) if plan.depth_lanes else 1
+    best, choice = math.inf, (down, along)
+    for cuts in range(1, min(wanted, along) + 1):
+        wide = -(-along // cuts)
+        if cuts > 1:
+            wide = -(-wide // unit) * unit
+        used = -(-along // wide)
+        tall = -(-down // min(down, max(1, wanted // used)))
+        tasks = used * -(-down // tall)
+        traffic = 1 / (tall * plan.rows) + 1 / (wide * plan.width)
+        # Idle threads cost more than traffic: first as many tasks as wanted, within a third.
+        cost = traffic * max(1.0, wanted / tasks / 1.5)
+        if cost < best:
+            best, choice = cost, (tall, wide)
+    return choice

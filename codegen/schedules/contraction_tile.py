@@ -1,0 +1,323 @@
+"""Micro-kernels: the sums of a small block of results, kept in registers over the whole depth.
+
+Either the lanes of a vector are neighbouring columns, or neighbouring steps of the depth. Which
+one and how large is chosen in ``contraction_plan``; what happens to the sums, by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from treadle.codegen.loops import (
+    AcrossLanes,
+    Apply,
+    Assign,
+    Buffer,
+    Const,
+    Expression,
+    For,
+    Holds,
+    Let,
+    Load,
+    LoopKind,
+    Read,
+    Register,
+    Statement,
+    Store,
+)
+from treadle.codegen.element import Elements
+from treadle.codegen.schedules.contraction_epilogue import moved
+from treadle.codegen.schedules.contraction_plan import Plan
+from treadle.codegen.schedules.contraction_problem import Operand, Problem
+from treadle.ir.index import Bound, Index, Var, constant, substitute, variable
+from treadle.ir.types import DType, bool_
+
+Replacement: TypeAlias = Mapping[Var, Index]
+# (a sum, the point it belongs to, lanes) -> what to do with it.
+Finish: TypeAlias = Callable[[Expression, Replacement, int], tuple[Statement, ...]]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A block of results: ``rows`` from ``row`` on, ``width`` columns from ``column`` on.
+
+    ``grid`` gives the other axes of the result, ``panel`` holds the columns if they were packed.
+    """
+
+    row: Index
+    rows: int
+    column: Index
+    width: int
+    grid: Replacement
+    panel: Buffer | None = None
+
+
+def repeat(var: Var, kind: LoopKind, body: Sequence[Statement]) -> tuple[Statement, ...]:
+    """A loop, or its body alone where it runs once."""
+    if not body or var.extent == 0:
+        return ()
+    return tuple(body) if var.extent == 1 else (For(var, kind, tuple(body)),)
+
+
+def in_lanes(lane: Var, lanes: int, body: Sequence[Statement]) -> tuple[Statement, ...]:
+    """Statements run once for every lane."""
+    return (For(lane, LoopKind.LANES, tuple(body), lanes),) if body else ()
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Reads the two operands of a problem and multiplies them.
+
+    Attributes:
+        dtype: of the sums.
+        fused: whether multiply-add in one rounding is an instruction.
+        depth: loops over the depth hold these axes, outermost first.
+    """
+
+    problem: Problem
+    inputs: tuple[Buffer, ...]
+    dtype: DType
+    fused: bool
+
+    def read(self, operand: Operand, at: Replacement, guard: tuple[Bound, ...] = ()) -> Expression:
+        """A factor; 0 where the guard does not hold."""
+        result: Expression
+        if operand.plain:
+            index = substitute(operand.index, at)
+            result = Load(self.inputs[operand.slot], index, guard)
+        else:
+            position = moved(operand.position, at)
+            result = Elements(self.inputs, {}).at(operand.value, position, guard)
+            if guard:
+                zero = Const(0, result.dtype)
+                result = Apply("select", (Holds(guard, bool_), result, zero), result.dtype)
+        return result if result.dtype is self.dtype else Apply("cast", (result,), self.dtype)
+
+    def accumulate(self, x: Expression, y: Expression, total: Expression) -> Expression:
+        """x * y + total."""
+        if self.fused and self.dtype.is_floating_point:
+            return Apply("fma", (x, y, total), self.dtype)
+        return Apply("add", (Apply("mul", (x, y), self.dtype), total), self.dtype)
+
+    def zero(self) -> Const:
+        """The empty sum."""
+        return Const(0.0 if self.dtype.is_floating_point else 0, self.dtype)
+
+
+def _groups(width: int, lanes: int) -> list[tuple[int, int, int]]:
+    """(first vector, vectors, active lanes) of columns cut into vectors; the last may be short."""
+    full, rest = divmod(width, lanes)
+    groups = [(0, full, lanes)] if full else []
+    return [*groups, (full, 1, rest)] if rest else groups
+
+
+def columns_in_lanes(
+    factors: Factors, tile: Tile, lanes: int, sums: Register, sides: Register, finish: Finish
+) -> tuple[Statement, ...]:
+    """A tile whose vectors lie along the columns; the other factor is the same in every lane."""
+    problem = factors.problem
+    row, lane = Var("i", tile.rows), Var("l", lanes)
+    at = dict(tile.grid)
+    if problem.row is not None:
+        at[problem.row] = tile.row + variable(row)
+    groups = _groups(tile.width, lanes)
+    left = Register("factor", factors.dtype)
+
+    def each(start: int, count: int, make: Callable[[Index], Sequence[Statement]]) -> list[For]:
+        step = Var("j", count)
+        body = repeat(step, LoopKind.UNROLL, make(variable(step) + start))
+        return list(in_lanes(lane, lanes, body))  # type: ignore[arg-type]
+
+    def point(vector: Index) -> Replacement:
+        if problem.column is None:
+            return at
+        return at | {problem.column: tile.column + vector * lanes + variable(lane)}
+
+    clear: list[Statement] = []
+    loads: list[Statement] = []
+    updates: list[Statement] = []
+    for start, count, active in groups:
+        guard = () if active == lanes else (Bound(variable(lane), 0, active),)
+
+        def cleared(vector: Index) -> list[Statement]:
+            return [Assign(sums, factors.zero(), (variable(row), vector))]
+
+        def loaded(vector: Index, guard: tuple[Bound, ...] = guard) -> list[Statement]:
+            value: Expression
+            if tile.panel is None:
+                value = factors.read(problem.right, point(vector), guard)
+            else:
+                place = panel_index(problem, sums, vector * lanes + variable(lane))
+                value = Load(tile.panel, place)
+            return [Assign(sides, value, (vector,))]
+
+        def updated(vector: Index) -> list[Statement]:
+            place = (variable(row), vector)
+            value = factors.accumulate(Read(left), Read(sides, (vector,)), Read(sums, place))
+            return [Assign(sums, value, place)]
+
+        clear += each(start, count, cleared)
+        loads += each(start, count, loaded)
+        updates += each(start, count, updated)
+    across = repeat(
+        row, LoopKind.UNROLL, [Let(left, factors.read(problem.left, at)), *updates]
+    )
+    body: tuple[Statement, ...] = (*loads, *across)
+    for axis in reversed(problem.depth):
+        body = repeat(axis, LoopKind.SERIAL, body)
+    ends: list[Statement] = []
+    for start, count, active in groups:
+        step, short = Var("j", count), Var("l", active)
+        vector = variable(step) + start
+        where = dict(at)
+        if problem.column is not None:
+            where[problem.column] = tile.column + vector * lanes + variable(short)
+        done = finish(Read(sums, (variable(row), vector)), where, lanes)
+        ends += repeat(step, LoopKind.UNROLL, in_lanes(short, lanes, done))
+    return (
+        *repeat(row, LoopKind.UNROLL, clear),
+        *body,
+        *repeat(row, LoopKind.UNROLL, ends),
+    )
+
+
+def depth_in_lanes(
+    factors: Factors, tile: Tile, lanes: int, sums: Register, sides: Register, finish: Finish
+) -> tuple[Statement, ...]:
+    """A tile whose vectors lie along the last axis of the depth; lanes are added at the end."""
+    problem = factors.problem
+    row, column, lane = Var("i", tile.rows), Var("j", tile.width), Var("l", lanes)
+    at = dict(tile.grid)
+    if problem.row is not None:
+        at[problem.row] = tile.row + variable(row)
+    if problem.column is not None:
+        at[problem.column] = tile.column + variable(column)
+    # The side with fewer vectors stays in registers while the other streams by.
+    few, many = (row, column) if tile.rows <= tile.width else (column, row)
+    operands = {row: problem.left, column: problem.right}
+    passing = Register("factor", factors.dtype, lanes)
+    place = (variable(row), variable(column))
+
+    def step(last: Index, guard: tuple[Bound, ...]) -> tuple[Statement, ...]:
+        here = at | {problem.depth[-1]: last}
+        load = Assign(sides, factors.read(operands[few], here, guard), (variable(few),))
+        total = factors.accumulate(Read(passing), Read(sides, (variable(few),)), Read(sums, place))
+        across = [
+            Let(passing, factors.read(operands[many], here, guard)),
+            *repeat(few, LoopKind.UNROLL, [Assign(sums, total, place)]),
+        ]
+        body = [
+            *repeat(few, LoopKind.UNROLL, [load]),
+            *repeat(many, LoopKind.UNROLL, across),
+        ]
+        return in_lanes(lane, lanes, body)
+
+    full, rest = divmod(problem.depth[-1].extent, lanes)
+    chunk = Var("s", full)
+    body: tuple[Statement, ...] = ()
+    if full:
+        body += repeat(chunk, LoopKind.SERIAL, step(variable(chunk) * lanes + variable(lane), ()))
+    if rest:
+        last = variable(lane) + full * lanes
+        body += step(last, (Bound(variable(lane), 0, rest),))
+    for axis in reversed(problem.depth[:-1]):
+        body = repeat(axis, LoopKind.SERIAL, body)
+    clear = in_lanes(lane, lanes, _both(row, column, [Assign(sums, factors.zero(), place)]))
+    ends = _both(row, column, finish(AcrossLanes("add", sums, place), at, 0))
+    return (*clear, *body, *ends)
+
+
+def _both(row: Var, column: Var, body: Sequence[Statement]) -> tuple[Statement, ...]:
+    return repeat(row, LoopKind.UNROLL, repeat(column, LoopKind.UNROLL, body))
+
+
+def panel_index(problem: Problem, sums: Register, column: Index) -> Index:
+    """Where a packed factor lies: step of the depth by step, the columns of a tile side by side."""
+    step = constant(0)
+    for axis in problem.depth:
+        step = step * axis.extent + variable(axis)
+    return step * (sums.shape[1] * sums.lanes) + column
+
+
+def pack_columns(
+    factors: Factors, tile: Tile, lanes: int, sums: Register, panel: Buffer
+) -> tuple[Statement, ...]:
+    """Copies the columns of a tile into its panel; what is left of the last vector is 0."""
+    problem = factors.problem
+    lane = Var("l", lanes)
+    last = problem.depth[-1]
+    if problem.column is None or problem.right.stride(problem.column) == 1 or (
+        problem.right.stride(last) != 1
+    ):
+        return _pack_across(factors, tile, lane, sums, panel)
+    body: tuple[Statement, ...] = ()
+    vectors = -(-tile.width // lanes)
+    if tile.width % lanes:
+        place = panel_index(problem, sums, variable(lane) + (vectors - 1) * lanes)
+        clear = in_lanes(lane, lanes, [Store(panel, place, factors.zero())])
+        for axis in reversed(problem.depth):
+            clear = repeat(axis, LoopKind.SERIAL, clear)
+        body += clear
+    column = Var("j", tile.width)
+    full, rest = divmod(last.extent, lanes)
+    chunk = Var("s", full)
+
+    def moved_steps(start: Index, count: int) -> tuple[Statement, ...]:
+        step = Var("l", count)
+        at = {**tile.grid, problem.column: tile.column + variable(column)}
+        here = {last: start + variable(step)}
+        value = factors.read(problem.right, at | here)
+        place = substitute(panel_index(problem, sums, variable(column)), here)
+        return in_lanes(step, lanes, [Store(panel, place, value)])
+
+    steps: tuple[Statement, ...] = ()
+    if full:
+        steps += repeat(chunk, LoopKind.SERIAL, moved_steps(variable(chunk) * lanes, lanes))
+    if rest:
+        steps += moved_steps(constant(full * lanes), rest)
+    steps = repeat(column, LoopKind.SERIAL, steps)
+    for axis in reversed(problem.depth[:-1]):
+        steps = repeat(axis, LoopKind.SERIAL, steps)
+    return body + steps
+
+
+def _pack_across(
+    factors: Factors, tile: Tile, lane: Var, sums: Register, panel: Buffer
+) -> tuple[Statement, ...]:
+    """Packs with lanes along the columns."""
+    problem, lanes = factors.problem, lane.extent
+    body: tuple[Statement, ...] = ()
+    for start, count, active in _groups(tile.width, lanes):
+        guard = () if active == lanes else (Bound(variable(lane), 0, active),)
+        vector = Var("j", count)
+        column = (variable(vector) + start) * lanes + variable(lane)
+        at = dict(tile.grid)
+        if problem.column is not None:
+            at[problem.column] = tile.column + column
+        value = factors.read(problem.right, at, guard)
+        store = Store(panel, panel_index(problem, sums, column), value)
+        body += in_lanes(lane, lanes, repeat(vector, LoopKind.UNROLL, [store]))
+    for axis in reversed(problem.depth):
+        body = repeat(axis, LoopKind.SERIAL, body)
+    return body
+
+
+def registers_of(rows: int, width: int, plan: Plan, dtype: DType) -> tuple[Register, Register]:
+    """The sums of a tile and the side of its factors that is kept while the other streams by."""
+    if plan.depth_lanes:
+        return (
+            Register("sums", dtype, plan.lanes, (rows, width)),
+            Register("side", dtype, plan.lanes, (min(rows, width),)),
+        )
+    vectors = width // plan.lanes
+    return (
+        Register("sums", dtype, plan.lanes, (rows, vectors)),
+        Register("side", dtype, plan.lanes, (vectors,)),
+    )
+
+
+def origin(at: Replacement, var: Var | None) -> Index:
+    """Where a point lies along an axis; 0 along an axis that is not there."""
+    return constant(0) if var is None else at[var]

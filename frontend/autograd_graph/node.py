@@ -1,0 +1,200 @@
+"""Nodes of the autograd graph: from the results of one operation back to its tensor arguments.
+
+A node knows values and how to differentiate the operation; running the graph is ``backward``'s.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from treadle.autograd_graph.template import Signature, Template, instantiate, template_of
+from treadle.ir.value import Value
+from treadle.tracer.segment import Segment, recorder
+from treadle.tracer.storage import Storage
+
+if TYPE_CHECKING:
+    from treadle.tensor import Tensor
+
+Edge: TypeAlias = "tuple[Node, int] | None"
+Saved: TypeAlias = tuple[Storage, int, int]  # storage, its version and its writes then
+
+_sequence = itertools.count(1)
+
+SECOND_BACKWARD = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Saved intermediate values of the graph are freed when you "
+    "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+    "through the graph a second time or if you need to access saved tensors after calling "
+    "backward."
+)
+
+
+def _modified(type_name: str, shape: Sequence[int], version: int, expected: int) -> str:
+    return (
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: [{type_name} {list(shape)}] is at version {version}; expected version "
+        f"{expected} instead. Hint: enable anomaly detection to find the operation that failed "
+        "to compute its gradient, with torch.autograd.set_detect_anomaly(True)."
+    )
+
+
+class Node:
+    """The gradient of one operation.
+
+    Attributes:
+        signature: how the operation was called.
+        inputs, outputs: values of its tensor arguments and results in ``segment``.
+        edges: for each tensor argument where its gradient goes, None where it needs none.
+        saved: storages of the arguments, then of the results.
+        watched: which of them must not change, None for all.
+        sequence: nodes made later have a higher number.
+        hooks: functions on the gradient of an output, by output number.
+        pre_hooks: functions on all output gradients; post_hooks: on the input gradients.
+    """
+
+    __slots__ = (
+        "__weakref__", "edges", "hooks", "inputs", "label", "metadata", "outputs", "post_hooks",
+        "pre_hooks", "released", "retain", "saved", "segment", "sequence", "signature", "watched",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        label: str,
+        signature: Signature | None,
+        inputs: tuple[Value, ...],
+        outputs: tuple[Value, ...],
+        edges: tuple[Edge, ...],
+        segment: Segment,
+        saved: tuple[Saved, ...],
+    ) -> None:
+        self.label = label
+        self.signature = signature
+        self.inputs = inputs
+        self.outputs = outputs
+        self.edges = edges
+        self.segment = segment
+        self.saved = saved
+        self.sequence = next(_sequence)
+        self.watched: tuple[bool, ...] | None = None
+        self.released = False
+        self.hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
+        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
+        self.post_hooks: dict[int, Callable[..., Any]] | None = None
+        self.retain: dict[int, Any] | None = None
+        self.metadata: dict[str, Any] | None = None
+
+    def name(self) -> str:
+        """PyTorch's name of the node, such as ``MulBackward0``."""
+        return self.label
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Where gradients of the inputs go: (node, output number) pairs."""
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.label} object at {id(self):#x}>"
+
+    # -- what evaluation must keep ---------------------------------------------------------------
+
+    def saved_storages(self) -> Iterator[Storage]:
+        """Storages that this node refers to only to notice changes."""
+        return (storage for storage, _version, _writes in self.saved)
+
+    def needed_values(self) -> Iterable[Value]:
+        """Forward values of ``segment`` that the gradient will read."""
+        if self.released or self.signature is None:
+            return ()
+        template = self._template((True,) * len(self.outputs))
+        actual = (*self.inputs, *self.outputs, *(None,) * len(self.outputs))
+        found = instantiate(template, template.kept, actual)
+        return [value for value in found if value is not None]
+
+    # -- gradients -------------------------------------------------------------------------------
+
+    def _template(self, present: Sequence[bool]) -> Template:
+        assert self.signature is not None
+        wanted = tuple(edge is not None for edge in self.edges)
+        return template_of(self.signature, self.outputs, wanted, present)
+
+    def gradient(self, upstreams: Sequence[Value | None]) -> Sequence[Value | None]:
+        """Gradients of the inputs as values of the current segment.
+
+        Raises RuntimeError when the node was released or a value it reads was changed in place.
+        """
+        template = self._template([upstream is not None for upstream in upstreams])
+        inputs, outputs = self.current_values(template)
+        return instantiate(template, template.gradients, (*inputs, *outputs, *upstreams))
+
+    def current_values(
+        self, template: Template
+    ) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+        """The inputs and outputs over the current segment, checked for in-place changes."""
+        used = self._used(template)
+        if self.released and any(used):
+            raise RuntimeError(SECOND_BACKWARD)
+        segment = recorder.segment
+        values = [segment.bring(self.segment, value) for value in (*self.inputs, *self.outputs)]
+        for number, (storage, version, writes) in enumerate(self.saved):
+            if not (used[number] and self._watches(number)):
+                continue
+            if storage.version != version:
+                kind = _type_name(storage.type.dtype.name)
+                shape = storage.type.shape
+                raise RuntimeError(_modified(kind, shape, storage.version, version))
+            if storage.writes != writes and storage.type.shape == values[number].shape:
+                # Changed through ``.data``: PyTorch reads the new contents and so do we.
+                values[number] = segment.read(storage)
+        return tuple(values[: len(self.inputs)]), tuple(values[len(self.inputs) :])
+
+    def _watches(self, number: int) -> bool:
+        return self.watched is None or number >= len(self.watched) or self.watched[number]
+
+    def _used(self, template: Template) -> Sequence[bool]:
+        assert self.signature is not None
+        saves = self.signature.operation.saves
+        if saves is None:
+            return (*template.used_inputs, *template.used_outputs)
+        inputs = (saves == "inputs",) * len(self.inputs)
+        return (*inputs, *(saves == "outputs",) * len(self.outputs))
+
+    def release(self) -> None:
+        """Gives up what was saved, after the gradient was computed."""
+        if not self.released:
+            self.released = True
+            self.saved = ()
+
+
+class AccumulateGrad(Node):
+    """The end of the graph at a leaf: adds to its ``grad``."""
+
+    __slots__ = ("_leaf",)
+
+    def __init__(self, leaf: Any) -> None:
+        super().__init__("AccumulateGrad", None, (), (), (), recorder.segment, ())
+        self.segment = None  # type: ignore[assignment]  # a leaf outlives segments
+        self.sequence = 0
+        self._leaf = leaf  # a weak reference: the leaf owns this node
+
+    @property
+    def variable(self) -> Tensor | None:
+        """The leaf."""
+        leaf: Tensor | None = self._leaf()
+        return leaf
+
+
+def edge_of(tensor: Tensor) -> Edge:
+    """Where the gradient of a tensor goes, None where it needs none."""
+    if not tensor.requires_grad:
+        return None
+    node = tensor.grad_fn
+    if node is not None:
+        return (node, tensor._output_nr)
+    return (tensor._accumulator(), 0)
+
+
+def _type_name(dtype: str) -> str:
+    names = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long"}
+    return f"torch.{names.get(dtype, dtype.capitalize())}Tensor"

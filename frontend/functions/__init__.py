@@ -1,0 +1,1 @@
+"""Functions on tensors by family; each is recorded as primitives of the IR."""

@@ -1,0 +1,163 @@
+"""In-place operations: an operation's result becomes the contents of its first argument.
+
+Views write into their base; autograd's history moves with the contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from treadle import views
+from treadle.autograd_graph.node import Node, edge_of
+from treadle.autograd_graph.template import Signature
+from treadle.functions.reduction import scalar_name
+from treadle.ir import build as b
+from treadle.ir.value import Value
+from treadle.operation import Call, Operation, finish
+from treadle.tensor import Tensor
+from treadle.tracer.segment import recorder
+from treadle.views import View
+
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
+
+
+def inplace(function: Callable[..., Any]) -> Callable[..., Tensor]:
+    """The in-place method of an operation, as ``add_`` is of ``add``."""
+    row: Operation = function.operation  # type: ignore[attr-defined]
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return assign(self, row, (self, *args), kwargs)
+
+    method.__name__ = f"{row.body.__name__}_"
+    method.__doc__ = f"In-place ``{row.body.__name__}``."
+    return method
+
+
+def assign(
+    target: Tensor, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Tensor:
+    """Runs an operation and makes its result the contents of ``target``.
+
+    Raises RuntimeError, before anything changes, for a leaf that requires gradients, and where
+    shape or dtype of the result do not fit.
+    """
+    call = Call(operation, args, kwargs)
+    result = _fitting(call.result, target)
+    tracked = recorder.grad_enabled and any(tensor.requires_grad for tensor in call.tensors)
+    if recorder.grad_enabled and target.requires_grad:
+        _check_leaf(target)
+    if not tracked or not target.dtype.is_floating_point:
+        target._replace(result)
+        finish()
+        return target
+    if target._view is not None and target._base is not None:
+        _write_view(target, call, result)
+    else:
+        node = _node(call, call.operation.name or "CopyBackwards", target)
+        target._replace(result)
+        node.outputs = (result,)
+        node.saved = (*node.saved, _state_of(target))
+        target.requires_grad = True
+        target._grad_fn, target._output_nr = node, 0
+        target._changes += 1
+    finish()
+    return target
+
+
+def _state_of(tensor: Tensor) -> tuple[Any, int, int]:
+    storage = tensor._storage
+    return (storage, storage.version, storage.writes)
+
+
+def _fitting(result: Value, target: Tensor) -> Value:
+    """The result in the dtype and shape of the target."""
+    if _CATEGORY[result.dtype.kind] > _CATEGORY[target.dtype.kind]:
+        raise RuntimeError(
+            f"result type {scalar_name(result.dtype)} can't be cast to the desired output type "
+            f"{scalar_name(target.dtype)}"
+        )
+    shape = tuple(target.shape)
+    if result.shape != shape:
+        raise RuntimeError(
+            f"output with shape {list(shape)} doesn't match the broadcast shape "
+            f"{list(result.shape)}"
+        )
+    return b.cast(result, target.dtype)
+
+
+def _check_leaf(target: Tensor) -> None:
+    if target._base is not None and target._base.requires_grad and target._base.is_leaf:
+        raise RuntimeError(
+            "a view of a leaf Variable that requires grad is being used in an in-place operation."
+        )
+    if target.is_leaf:
+        raise RuntimeError(
+            "a leaf Variable that requires grad is being used in an in-place operation."
+        )
+
+
+def _node(call: Call, name: str, target: Tensor) -> Node:
+    """The node of an in-place call. Values are immutable, so that overwriting ``target`` does not
+    disturb the gradient: only the other arguments are watched for changes."""
+    segment = call.segment
+    node = Node(
+        name,
+        Signature(call.operation, tuple(call.values), call.named),
+        tuple(tensor._value(segment) for tensor in call.tensors),
+        (call.result,),
+        tuple(edge_of(tensor) for tensor in call.tensors),
+        segment,
+        tuple(_state_of(tensor) for tensor in call.tensors),
+    )
+    node.watched = tuple(tensor is not target for tensor in call.tensors)
+    segment.savers.append(node)
+    return node
+
+
+def _write_view(target: Tensor, call: Call, result: Value) -> None:
+    """Writes through a view: the base's history becomes "the old base with a part replaced"."""
+    base = target._base
+    layout = target._view
+    assert base is not None and layout is not None
+    inner = call.operation
+    first_is_target = bool(call.tensors) and call.tensors[0] is target
+
+    def copy_slices(whole: Value, *args: Any, **kwargs: Any) -> Value:
+        arguments = (views.read(whole, layout), *args) if first_is_target else args
+        part = b.cast(inner.body(*arguments, **kwargs), whole.dtype)
+        return views.write(whole, part, layout)
+
+    row = _copy_slices_row(inner, layout, first_is_target, copy_slices)
+    others = list(call.values[1:] if first_is_target else call.values)
+    tensors = [base, *(call.tensors[1:] if first_is_target else call.tensors)]
+    segment = call.segment
+    whole = base._value(segment)
+    node = Node(
+        "CopySlices",
+        Signature(row, (whole, *others), call.named),
+        tuple(tensor._value(segment) for tensor in tensors),
+        (whole,),
+        tuple(edge_of(tensor) for tensor in tensors),
+        segment,
+        tuple(_state_of(tensor) for tensor in tensors),
+    )
+    node.watched = (False, *(tensor._storage is not base._storage for tensor in tensors[1:]))
+    target._replace(result)
+    node.outputs = (base._value(segment),)
+    segment.savers.append(node)
+    base.requires_grad = True
+    base._grad_fn, base._output_nr = node, 0
+    base._changes += 1
+    target.requires_grad = True
+
+
+_rows: dict[Any, Operation] = {}
+
+
+def _copy_slices_row(
+    inner: Operation, layout: View, first_is_target: bool, body: Callable[..., Value]
+) -> Operation:
+    """One operation for equal writes, so that gradients are derived once."""
+    key = (inner, layout, first_is_target)
+    return _rows.setdefault(key, Operation(body, "CopySlices", None, None))

@@ -1,0 +1,237 @@
+"""Operations: pure functions over values that become functions over tensors.
+
+The first call with given values builds the IR; later calls with the same values are one look-up.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from treadle.autograd_graph.node import Node, edge_of
+from treadle.autograd_graph.template import GradientRule, Signature
+from treadle.ir.types import DType, TensorType, float32
+from treadle.ir.value import Value
+from treadle.static_key import static_key
+from treadle.tensor import Tensor, new_tensor, scalar_tensor
+from treadle.tracer.locations import note, place
+from treadle.tracer.segment import PENDING_LIMIT, Segment, recorder
+
+# How far beyond the limit a segment may grow while its beginning is not reached again.
+HARD_LIMIT = 4
+
+Body = Callable[..., Any]
+F = TypeVar("F", bound=Body)
+
+# (operation, values, static arguments) -> what the body built.
+_memo: dict[Any, Any] = {}
+
+
+class Operation:
+    """A pure function over values with the name that autograd shows for it.
+
+    Attributes:
+        body: builds the result from values and static arguments.
+        name: ``grad_fn`` name, empty where no gradient is recorded.
+        rule: gradient rule that replaces the one derived from the IR.
+        saves: ``inputs``, ``outputs`` or None: what the rule is said to keep, None derives it.
+    """
+
+    __slots__ = ("body", "name", "rule", "saves", "templates")
+
+    def __init__(
+        self, body: Body, name: str, rule: GradientRule | None, saves: str | None
+    ) -> None:
+        self.body = body
+        self.name = name
+        self.rule = rule
+        self.saves = saves
+        self.templates: dict[Any, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<operation {self.body.__name__}>"
+
+
+def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[Any]) -> Any:
+    """The argument with values for tensors; notes the tensors and extends the memo's key."""
+    if isinstance(argument, Tensor):
+        if argument.requires_grad and recorder.grad_enabled and argument._updated_leaf():
+            raise _Boundary
+        tensors.append(argument)
+        value = argument._value(segment)
+        key.append(value)
+        return value
+    if type(argument) in (tuple, list) and any(isinstance(item, Tensor) for item in argument):
+        key.append(len(argument))
+        return tuple(_unwrap(item, segment, tensors, key) for item in argument)
+    key.append(static_key(argument))
+    return argument
+
+
+class _Boundary(Exception):
+    """A leaf with a pending in-place update is read: the step before it ends here."""
+
+
+class Call:
+    """One recorded call: the result's values and what autograd must know."""
+
+    __slots__ = ("named", "operation", "result", "segment", "tensors", "values")
+
+    def __init__(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        state = recorder
+        tensors: list[Tensor] = []
+        while True:
+            segment = state.segment
+            key: list[Any] = [operation]
+            tensors.clear()
+            try:
+                values = [_unwrap(argument, segment, tensors, key) for argument in args]
+                named = kwargs
+                if kwargs:
+                    named = {}
+                    for name, argument in kwargs.items():
+                        key.append(name)
+                        named[name] = _unwrap(argument, segment, tensors, key)
+                break
+            except _Boundary:
+                state.evaluate()
+        memo_key = tuple(key)
+        result = _memo.get(memo_key)
+        if result is None:
+            result = operation.body(*values, **named)
+            note(result)
+            _memo[memo_key] = result
+        self.operation = operation
+        self.result = result
+        self.tensors = tensors
+        self.values = values
+        self.named = named
+        self.segment = segment
+
+    def needs_grad(self) -> bool:
+        """Whether autograd records this call."""
+        return (
+            recorder.grad_enabled
+            and self.operation.name != ""
+            and any(tensor.requires_grad for tensor in self.tensors)
+        )
+
+    def node(self, outputs: Sequence[Tensor]) -> Node:
+        """The autograd node from the results back to the tensors among the arguments."""
+        segment = self.segment
+        node = Node(
+            self.operation.name,
+            Signature(self.operation, tuple(self.values), self.named),
+            tuple(tensor._value(segment) for tensor in self.tensors),
+            tuple(tensor._value(segment) for tensor in outputs),
+            tuple(edge_of(tensor) for tensor in self.tensors),
+            segment,
+            tuple(
+                (storage, storage.version, storage.writes)
+                for storage in (tensor._storage for tensor in (*self.tensors, *outputs))
+            ),
+        )
+        segment.savers.append(node)
+        return node
+
+
+def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Runs an operation on tensors and other arguments; results are tensors of their own."""
+    call = Call(operation, args, kwargs)
+    result = call.result
+    if type(result) is Value:
+        tensor = new_tensor(result, call.segment)
+        if call.needs_grad() and result.type.dtype.kind in "fc":
+            tensor.requires_grad = True
+            tensor._grad_fn = call.node((tensor,))
+        finish()
+        return tensor
+    outputs = tuple(new_tensor(value, call.segment) for value in result)
+    if call.needs_grad():
+        node = call.node(outputs)
+        for number, tensor in enumerate(outputs):
+            if tensor.dtype.kind in "fc":
+                tensor.requires_grad = True
+                tensor._grad_fn = node
+                tensor._output_nr = number
+    finish()
+    return type(result)(*outputs) if hasattr(result, "_fields") else outputs
+
+
+def finish() -> None:
+    """Bounds what is pending: cuts a long segment at the place in the program where it began."""
+    state = recorder
+    state.operations += 1
+    if state.operations == 1:
+        state.segment.start = place()
+    elif state.operations > PENDING_LIMIT:
+        state.cut |= (
+            place() == state.segment.start or state.operations > HARD_LIMIT * PENDING_LIMIT
+        )
+    if state.cut:
+        state.evaluate()
+
+
+def operation(
+    name: str = "", *, vjp: GradientRule | None = None, saves: str | None = None
+) -> Callable[[F], F]:
+    """Makes a pure function over values callable with tensors.
+
+    The body sees a ``Value`` where the caller passed a tensor (also inside lists and tuples) and
+    every other argument as it is; it returns a value or a (named) tuple of values. It runs once
+    for given values and arguments, so it must be pure.
+
+    Args:
+        name: the ``grad_fn`` name; empty for results that carry no gradient.
+        vjp: rule(inputs, outputs, upstreams, **static) -> a gradient or None for each tensor
+            argument in order; the default derives it from the IR.
+        saves: ``inputs`` or ``outputs``: the tensors whose in-place change makes a later backward
+            an error; by default those that the gradient reads.
+    """
+
+    def decorate(body: F) -> F:
+        row = Operation(body, name, vjp, saves)
+
+        @functools.wraps(body)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return dispatch(row, args, kwargs)
+
+        call.operation = row  # type: ignore[attr-defined]
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def update(mutates: int) -> Callable[[F], F]:
+    """Makes a pure function the in-place update of its first ``mutates`` tensor arguments.
+
+    Results replace the contents of those tensors in order, outside autograd. Shapes and dtypes
+    must be kept.
+    """
+
+    def decorate(body: F) -> F:
+        row = Operation(body, "", None, None)
+
+        @functools.wraps(body)
+        def call(*args: Any, **kwargs: Any) -> None:
+            enabled = recorder.grad_enabled
+            recorder.grad_enabled = False
+            try:
+                recorded = Call(row, args, kwargs)
+                results = recorded.result
+                results = results if type(results) is tuple else (results,)
+                for target, result in zip(recorded.tensors[:mutates], results, strict=True):
+                    target._replace(result)
+                finish()
+            finally:
+                recorder.grad_enabled = enabled
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def runtime_scalar(value: float, dtype: DType = float32) -> Tensor:
+    """A 0-d tensor whose number is not baked into programs."""
+    return scalar_tensor(value, TensorType(dtype, ()))

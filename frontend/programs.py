@@ -1,0 +1,93 @@
+"""Programs: from the values of a request to machine code, through graph, passes and kernels.
+
+Used by the engine to run programs and by the command line to show every stage of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from treadle.codegen import program as assembler
+from treadle.codegen.artifact import Artifact
+from treadle.codegen.target import Target
+from treadle.ir.errors import PassError
+from treadle.ir.graph import Graph
+from treadle.ir.interpreter import interpret
+from treadle.ir.pass_check import same
+from treadle.ir.pass_manager import DEFAULT_PIPELINE, PassManager, parse_pipeline
+from treadle.ir.value import Array, Value, topological
+from treadle.runtime import cpu
+from treadle.runtime.memory import Buffer
+from treadle.runtime.target import host_target
+from treadle.tracer import locations
+from treadle.tracer.segment import Request
+
+_observers: list[Callable[[Graph], None]] = []
+
+
+def graph_of(request: Request) -> Graph:
+    """The graph of a request, with the user lines of its values."""
+    values = topological(request.outputs)
+    lines = {value: _shown(value) for value in values if locations.lines_of(value)}
+    return Graph("step", request.inputs, request.outputs, lines, request.donated)
+
+
+def _shown(value: Value) -> tuple[tuple[str, int], ...]:
+    return tuple((shown_file(file), line) for file, line in locations.lines_of(value))
+
+
+@lru_cache(maxsize=1024)
+def shown_file(file: str) -> str:
+    """A file's path relative to the working directory, or its name alone outside it."""
+    relative = os.path.relpath(file)
+    return os.path.basename(file) if relative.startswith("..") else relative
+
+
+@lru_cache(maxsize=1)
+def target() -> Target:
+    """What schedules must know of this machine."""
+    facts = host_target()
+    return Target(
+        kind="cpu",
+        lane_bytes=facts.vector_bytes,
+        registers=facts.vector_registers,
+        fma=facts.has_fma,
+    )
+
+
+def optimize(graph: Graph, pipeline: str = DEFAULT_PIPELINE) -> Graph:
+    """The graph after the passes of a pipeline."""
+    return PassManager(parse_pipeline(pipeline)).run(graph)[0]
+
+
+def build(graph: Graph) -> Artifact:
+    """The machine-independent text of a program for this machine."""
+    return assembler.assemble(optimize(graph), target(), graph.name)
+
+
+def load(graph: Graph) -> cpu.LoadedProgram:
+    """A program ready to run."""
+    for notify in _observers:
+        notify(graph)
+    return cpu.load(build(graph))
+
+
+def observe(function: Callable[[Graph], None]) -> None:
+    """Calls a function with the graph of every program that is built from now on."""
+    _observers.append(function)
+
+
+def compare(graph: Graph, arrays: Sequence[Array], results: Sequence[Buffer]) -> None:
+    """PassError where a program's results differ from the interpreter's beyond rounding."""
+    expected = interpret(graph, list(arrays))
+    for position, (want, buffer) in enumerate(zip(expected, results, strict=True)):
+        found = np.array(buffer.array(want.dtype, want.shape))
+        if not same(want, found, exact=False):
+            raise PassError(
+                f"machine code of program @{graph.name} differs from the interpreter in output "
+                f"{position}, {graph.outputs[position].type}"
+            )

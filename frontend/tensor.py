@@ -1,0 +1,381 @@
+"""Tensors: views of storages with autograd's bookkeeping, and how their contents are reached.
+
+What tensors can do besides is attached by ``methods``; computing is the engine's.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from treadle import engine, views
+from treadle.autograd_graph.node import AccumulateGrad, Node
+from treadle.ir.types import Device, DType, TensorType
+from treadle.ir.value import Value
+from treadle.printing import tensor_repr
+from treadle.size import Size
+from treadle.tracer.segment import Segment, recorder
+from treadle.tracer.storage import Storage
+from treadle.views import View
+
+
+class Tensor:
+    """A multi-dimensional array that records what is done with it.
+
+    Create tensors with ``treadle.tensor``, ``zeros``, ``randn`` and the like.
+    """
+
+    # Defaults live on the class: a new tensor sets its storage alone.
+    _storage: Storage
+    _view: View | None = None
+    _cached: tuple[Segment, int, Value] | None = None
+    _base: Tensor | None = None
+    _untracked: bool = False
+    _grad: Any = None
+    _grad_fn: Node | None = None
+    _output_nr: int = 0
+    _changes: int = 0
+    _base_changes: int = 0
+    _accumulate: AccumulateGrad | None = None
+    requires_grad: bool
+    __array_priority__ = 1000
+
+    # -- contents --------------------------------------------------------------------------------
+
+    def _value(self, segment: Segment) -> Value:
+        """The elements as a value of the segment."""
+        storage = self._storage
+        if storage.exposed is not None:
+            engine.protect(storage)
+        if self._view is None:
+            if storage.segment is segment:
+                return storage.value  # type: ignore[return-value]
+            return segment.read(storage)
+        cached = self._cached
+        if cached is not None and cached[0] is segment and cached[1] == storage.writes:
+            return cached[2]
+        value = views.read(segment.read(storage), self._view)
+        self._cached = (segment, storage.writes, value)
+        return value
+
+    def _replace(self, value: Value) -> None:
+        """Makes ``value`` (of this shape and dtype) the contents, in place."""
+        segment = recorder.segment
+        storage = self._storage
+        if self._view is not None:
+            if storage.exposed is not None:
+                engine.protect(storage)
+            value = views.write(segment.read(storage), value, self._view)
+        memory = storage.buffer if storage.exposed is not None else None
+        segment.write(storage, value, tracked=not self._untracked)
+        if memory is not None and storage.is_exposed():
+            engine.write_through(storage, memory)
+
+    def _updated_leaf(self) -> bool:
+        """Whether this is a leaf whose in-place update has not been computed yet."""
+        return self._grad_fn is None and self._storage.updated
+
+    def _concrete(self) -> npt.NDArray[Any]:
+        """The elements in memory as an array that must not be written to."""
+        recorder_evaluate(self)
+        return engine.array_of(self._storage, self._view)
+
+    # -- shape -----------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        """Extents."""
+        return Size(self._storage.type.shape if self._view is None else self._view.size)
+
+    @property
+    def dtype(self) -> DType:
+        """Element type."""
+        return self._storage.type.dtype
+
+    @property
+    def device(self) -> Device:
+        """Where the memory is."""
+        return self._storage.type.device
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self._storage.type.shape if self._view is None else self._view.size)
+
+    @property
+    def _layout(self) -> View:
+        """Size, stride and offset within the storage."""
+        return views.whole(self._storage.type.shape) if self._view is None else self._view
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Steps in elements along every axis, or along one."""
+        stride = self._layout.stride
+        return stride if dim is None else stride[dim]
+
+    def storage_offset(self) -> int:
+        """Position of the first element in the storage."""
+        return self._layout.offset
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        return self._view is None or self._view.is_contiguous()
+
+    @property
+    def _version(self) -> int:
+        """How often the memory was changed in place."""
+        return 0 if self._untracked else self._storage.version
+
+    def data_ptr(self) -> int:
+        """Address of the first element; computes what is pending."""
+        recorder_evaluate(self)
+        address: int = self._storage.buffer.address
+        return address + self.storage_offset() * self.dtype.itemsize
+
+    # -- autograd --------------------------------------------------------------------------------
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The operation that made this tensor, None for a leaf."""
+        base = self._base
+        if base is not None and base._changes != self._base_changes:
+            # The base was written through another view: this one is a view of its new contents.
+            self._base_changes = base._changes
+            self._grad_fn, self._output_nr = view_node(self, base), 0
+            self.requires_grad = base.requires_grad
+        return self._grad_fn
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return self.grad_fn is None
+
+    @property
+    def output_nr(self) -> int:
+        """Which result of ``grad_fn`` this is."""
+        return self._output_nr
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient."""
+        grad: Tensor | None = self._grad
+        return grad
+
+    @grad.setter
+    def grad(self, grad: Tensor | None) -> None:
+        if grad is not None:
+            if not isinstance(grad, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type "
+                    f"{type(grad).__name__}"
+                )
+            if grad.shape != self.shape:
+                raise RuntimeError(
+                    f"assigned grad has data of a different size: expected {list(self.shape)}, "
+                    f"found {list(grad.shape)}"
+                )
+            if grad.dtype is not self.dtype or grad.device != self.device:
+                raise RuntimeError(
+                    f"assigned grad has data of a different type: expected {self.dtype} on "
+                    f"{self.device}, found {grad.dtype} on {grad.device}"
+                )
+        self._grad = grad
+
+    def _accumulator(self) -> AccumulateGrad:
+        """The end of the autograd graph at this leaf."""
+        if self._accumulate is None:
+            self._accumulate = AccumulateGrad(weakref.ref(self))
+        return self._accumulate
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory outside autograd, whose changes autograd does not notice."""
+        alias = self._alias(self._view)
+        alias._untracked = True
+        return alias
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        self._storage = new._storage
+        self._view = new._view
+        self._cached = None
+
+    def detach(self) -> Tensor:
+        """The same memory outside autograd; in-place changes are noticed on both."""
+        alias = self._alias(self._view)
+        alias._untracked = self._untracked
+        return alias
+
+    def _alias(self, view: View | None) -> Tensor:
+        """A tensor over the same storage, outside autograd."""
+        alias = object.__new__(Tensor)
+        alias._storage = self._storage
+        alias._view = view
+        return alias
+
+    @classmethod
+    def _make_subclass(cls, kind: type, data: Tensor, requires_grad: bool = False) -> Any:
+        """A tensor of a subclass that shares the memory of ``data``."""
+        made = object.__new__(kind)
+        made._storage = data._storage
+        made._view = data._view
+        made.requires_grad = requires_grad
+        return made
+
+    # -- Python ----------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([self[position] for position in range(len(self))])  # type: ignore[index]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __repr__(self) -> str:
+        node = self.grad_fn
+        return tensor_repr(
+            self._concrete(),
+            self.dtype,
+            requires_grad=self.requires_grad,
+            grad_fn_name=None if node is None else node.name(),
+            device=self.device,
+        )
+
+    def __format__(self, spec: str) -> str:
+        if not self.ndim:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
+
+    def item(self) -> Any:
+        """The number that a tensor of one element holds; computes what is pending."""
+        array = self._concrete()
+        if array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {array.size} elements cannot be converted to Scalar"
+            )
+        return array.item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers, or one number; computes what is pending."""
+        return self._concrete().tolist()
+
+    def __bool__(self) -> bool:
+        count = self.shape.numel()
+        if count != 1:
+            kind = "no values" if count == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {kind} is ambiguous")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.is_floating_point or self.shape.numel() != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())
+
+    def numpy(self, *, force: bool = False) -> npt.NDArray[Any]:
+        """The elements as an array that shares this memory; computes what is pending."""
+        if self.requires_grad and not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        recorder_evaluate(self)
+        return engine.expose(self._storage, self._view)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return np.array(array) if copy else array
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment."
+            )
+        if id(self) not in memo:
+            copy = from_array(np.array(self.detach()._concrete()), self.device)
+            copy.requires_grad = self.requires_grad
+            memo[id(self)] = copy
+        found: Tensor = memo[id(self)]
+        return found
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        array = np.array(self.detach()._concrete())
+        return _rebuild, (array, str(self.device), self.requires_grad)
+
+
+_view_node: list[Callable[[Tensor, Tensor], Node | None]] = []
+
+
+def view_node(view: Tensor, base: Tensor) -> Node | None:
+    """The autograd node from a view back to its base, as the base is now."""
+    return _view_node[0](view, base)
+
+
+def set_view_node(make: Callable[[Tensor, Tensor], Node | None]) -> None:
+    """Installs the function that records a view of a base: an operation, which needs tensors."""
+    _view_node[:] = [make]
+
+
+# Set after the class body: an annotation without a value would leave the default unset.
+Tensor.requires_grad = False
+_new = object.__new__
+
+
+def new_tensor(value: Value, segment: Segment) -> Tensor:
+    """A tensor with storage of its own that holds a value of the segment."""
+    storage = Storage(value.type, value, segment)
+    segment.storages.append(storage)
+    tensor = _new(Tensor)
+    tensor._storage = storage
+    return tensor
+
+
+def from_array(array: npt.NDArray[Any], device: Device) -> Tensor:
+    """A tensor that takes over the memory of an array nobody else uses."""
+    tensor = _new(Tensor)
+    tensor._storage = engine.adopt(array, device)
+    return tensor
+
+
+def scalar_tensor(value: float, type: TensorType) -> Tensor:
+    """A concrete 0-d tensor."""
+    return from_array(np.array(value, type.dtype.numpy), type.device)
+
+
+def recorder_evaluate(tensor: Tensor) -> None:
+    """Computes what is pending if the tensor's storage needs it."""
+    storage = tensor._storage
+    if storage.buffer is None:
+        # Read into the current segment: another thread or an earlier segment may have recorded it.
+        if storage.segment is not recorder.segment:
+            recorder.segment.read(storage)
+            recorder.segment.storages.append(storage)
+        recorder.evaluate()
+
+
+def evaluation_boundary() -> None:
+    """Computes what is pending: the end of an outermost module call without gradients."""
+    recorder.evaluate()
+
+
+def _rebuild(array: npt.NDArray[Any], device: str, requires_grad: bool) -> Tensor:
+    tensor = from_array(array, Device(device))
+    tensor.requires_grad = requires_grad
+    return tensor

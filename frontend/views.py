@@ -1,0 +1,102 @@
+"""Views: how a tensor lies in its storage, and reading it from there.
+
+Strides and offsets count elements of the storage's row-major contents, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from treadle.ir import build
+from treadle.ir.types import Shape, contiguous_strides, element_count
+from treadle.ir.value import Value
+
+
+class View(NamedTuple):
+    """Size, stride and offset of a tensor within its storage."""
+
+    size: Shape
+    stride: tuple[int, ...]
+    offset: int
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie one after the other in row-major order."""
+        if element_count(self.size) == 0:
+            return True
+        expected = 1
+        for extent, stride in zip(reversed(self.size), reversed(self.stride), strict=True):
+            if extent != 1:
+                if stride != expected:
+                    return False
+                expected *= extent
+        return True
+
+
+def whole(shape: Shape) -> View:
+    """The view of a tensor that is its storage."""
+    return View(shape, contiguous_strides(shape), 0)
+
+
+def read(base: Value, view: View) -> Value:
+    """The elements of a view as a value over the contents of its storage."""
+    if view.size == base.shape and view == whole(base.shape):
+        return base
+    count = element_count(view.size)
+    if count == base.type.numel and view.offset == 0 and view.is_contiguous():
+        return build.reshape(base, view.size)
+    permuted = _as_permutation(view)
+    if permuted is not None and count == base.type.numel and view.offset == 0:
+        order, sorted_shape = permuted
+        inverse = tuple(order.index(axis) for axis in range(len(order)))
+        return build.permute(build.reshape(base, sorted_shape), inverse)
+    return build.as_strided(base, view.size, view.stride, view.offset)
+
+
+def _as_permutation(view: View) -> tuple[tuple[int, ...], Shape] | None:
+    """Axes in memory order and the shape in that order, where a view only reorders axes."""
+    order = tuple(sorted(range(len(view.size)), key=lambda axis: -view.stride[axis]))
+    shape = tuple(view.size[axis] for axis in order)
+    strides = tuple(view.stride[axis] for axis in order)
+    return (order, shape) if strides == contiguous_strides(shape) else None
+
+
+def write(base: Value, part: Value, view: View) -> Value:
+    """The contents of a storage with the elements of a view replaced."""
+    if element_count(view.size) == base.type.numel and view.offset == 0 and view.is_contiguous():
+        return build.reshape(part, base.shape)
+    return build.view_update(base, part, view.size, view.stride, view.offset)
+
+
+def reshaped_strides(view: View, shape: Sequence[int]) -> tuple[int, ...] | None:
+    """Strides under which the same memory has another shape; None where a copy is needed.
+
+    PyTorch's rule (``computeStride`` in ATen/TensorUtils.cpp): every run of axes that lie
+    contiguously in each other may be split and joined freely.
+    """
+    if element_count(view.size) == 0:
+        return contiguous_strides(tuple(shape))
+    strides = [0] * len(shape)
+    at = len(shape) - 1
+    chunk_stride = view.stride[-1] if view.stride else 1
+    elements = covered = 1
+    for axis in range(len(view.size) - 1, -1, -1):
+        elements *= view.size[axis]
+        ends = axis == 0 or (
+            view.size[axis - 1] != 1 and view.stride[axis - 1] != elements * chunk_stride
+        )
+        if not ends:
+            continue
+        while at >= 0 and (covered < elements or shape[at] == 1):
+            strides[at] = covered * chunk_stride
+            covered *= shape[at]
+            at -= 1
+        if covered != elements:
+            return None
+        if axis > 0:
+            chunk_stride = view.stride[axis - 1]
+            elements = covered = 1
+    while at >= 0:  # a 0-d tensor viewed as one of extents 1
+        strides[at] = 1
+        at -= 1
+    return tuple(strides)

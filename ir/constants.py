@@ -1,0 +1,27 @@
+"""What can be known of a value without running it: constants expanded to a shape.
+
+A constant has one canonical form, the one that ``build.full`` makes; nothing is rewritten here.
+"""
+
+from __future__ import annotations
+
+from treadle.ir.ops.movement import EXPAND, RESHAPE
+from treadle.ir.ops.source import CONSTANT
+from treadle.ir.types import Scalar
+from treadle.ir.value import Value
+
+
+def constant_of(value: Value) -> Value | None:
+    """The 0-d constant that every element of ``value`` equals, None where that is not known."""
+    while value.op is EXPAND or value.op is RESHAPE:
+        value = value.inputs[0]
+    return value if value.op is CONSTANT else None
+
+
+def number_of(value: Value) -> Scalar | None:
+    """The number that every element equals, as its dtype holds it; None where not known."""
+    found = constant_of(value)
+    if found is None:
+        return None
+    number: Scalar = CONSTANT.evaluate((), found.attrs, found.type).item()
+    return number

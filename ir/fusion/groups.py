@@ -1,0 +1,307 @@
+"""Groups of stored values that share a kernel, merged while that saves memory traffic.
+
+A merge needs a common form, room within the limits, and no path that leaves a group and returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from treadle.ir.fusion import costs
+from treadle.ir.fusion.forms import (
+    Form,
+    Kind,
+    Read,
+    Refusal,
+    form_of,
+    joined,
+    product_places,
+    reads,
+)
+from treadle.ir.fusion.stores import Stores
+from treadle.ir.graph import Graph
+from treadle.ir.value import Value
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a kernel may grow: values it reads, stores and computes."""
+
+    inputs: int
+    outputs: int
+    ops: int
+
+
+@dataclass
+class Group:
+    """Stored values that one kernel computes.
+
+    Attributes:
+        number: its name; that of the first group it was merged from.
+        roots: the stored values, operands first.
+        form: index space of the kernel.
+        body: every value that the kernel computes.
+        leaves: stored values of other groups and inputs that it reads.
+        aligned: leaves that it reads element by element.
+        members, ancestors: bit sets of the groups it was merged from, and of all that lead to it.
+        before, after: groups that it reads, and that read it.
+    """
+
+    number: int
+    roots: list[Value]
+    form: Form
+    body: set[Value]
+    leaves: set[Value]
+    aligned: set[Value]
+    members: int
+    ancestors: int = 0
+    before: set[int] = field(default_factory=set)
+    after: set[int] = field(default_factory=set)
+
+
+class Groups:
+    """The groups of a graph.
+
+    Attributes:
+        number: position of every value, operands first.
+        groups: by number.
+        owner: group of each stored value.
+        readers: groups that read each stored value or input from memory.
+        refusals: why a value and a stored value that it reads stayed apart.
+    """
+
+    def __init__(self, graph: Graph, stores: Stores, limits: Limits) -> None:
+        self.number = {value: position for position, value in enumerate(stores.order)}
+        self.stores = stores
+        self.limits = limits
+        self.results = frozenset(map(costs.without_reshapes, graph.outputs))
+        self.groups: dict[int, Group] = {}
+        self.owner: dict[Value, int] = {}
+        self.readers: dict[Value, set[int]] = {}
+        self.refusals: dict[tuple[Value, Value], str] = {}
+        self._merged_into: dict[int, int] = {}
+        for value in stores.order:
+            if value in stores.reasons:
+                self._add(value)
+
+    def group_of(self, value: Value) -> Group:
+        """The group that computes a stored value."""
+        return self.groups[self.owner[value]]
+
+    def is_read(self, value: Value) -> bool:
+        """Whether another kernel, or the caller, reads a stored value."""
+        return value in self.results or bool(self.readers.get(value))
+
+    def _add(self, root: Value) -> None:
+        number = len(self.groups)
+        body, leaves = inlined(root, self.stores)
+        form = form_of(root)
+        group = Group(number, [root], form, body, leaves, set(), 1 << number)
+        if form.kind in (Kind.MAP, Kind.ROWS):
+            found = self._reads(form, (root,))
+            group.aligned = {leaf for leaf, read in found.items() if read.at_home}
+        for leaf in leaves:
+            self.readers.setdefault(leaf, set()).add(number)
+            if leaf in self.owner:
+                group.before.add(self.owner[leaf])
+        for before in group.before:
+            other = self.groups[before]
+            other.after.add(number)
+            group.ancestors |= other.ancestors | other.members
+        self.groups[number] = group
+        self.owner[root] = number
+
+    def _reads(self, form: Form, roots: Sequence[Value]) -> dict[Value, Read]:
+        try:
+            return reads(form, roots, self.stores.reasons)
+        except ValueError as error:
+            # Index arithmetic has no form for operands without elements.
+            raise Refusal("it reads values without elements") from error
+
+    # --- along edges ------------------------------------------------------------------------------
+
+    def merge_readers(self) -> None:
+        """Takes stored values into the kernels that read them, in program order."""
+        for value in list(self.owner):
+            _, leaves = inlined(value, self.stores)
+            below = [leaf for leaf in leaves if leaf in self.owner]
+            # The largest saving first; of equal ones the latest, which is still in the cache.
+            below.sort(key=lambda leaf: (leaf.type.nbytes, self.number[leaf]), reverse=True)
+            # A merge can make room for another: two rounds find those.
+            for _round in range(2):
+                for leaf in below:
+                    self._merge_edge(leaf, value)
+
+    def _merge_edge(self, leaf: Value, value: Value) -> None:
+        producer, consumer = self.group_of(leaf), self.group_of(value)
+        if producer is consumer:
+            return
+        try:
+            form = self._check_edge(producer, consumer, leaf)
+        except Refusal as refusal:
+            self.refusals[value, leaf] = str(refusal)
+        else:
+            self._join(producer, consumer, form)
+
+    def _check_edge(self, producer: Group, consumer: Group, leaf: Value) -> Form:
+        """The form of a group and one that reads its ``leaf``; raises Refusal."""
+        if consumer.form.kind is Kind.PRODUCT:
+            raise Refusal("a kernel with a contraction stores only what depends on it")
+        if consumer.form.kind is Kind.FOLD:
+            raise Refusal("a kernel with a fold stores only what depends on it")
+        form = joined(producer.form, consumer.form)
+        self._check_size(producer, consumer)
+        self._check_paths(producer, consumer)
+        if form.kind is Kind.PRODUCT:
+            body = sorted(producer.body | consumer.body, key=self.number.__getitem__)
+            product_places(body, (*producer.roots, *consumer.roots))
+            return form
+        found = self._reads(form, consumer.roots)
+        if leaf not in found:
+            raise Refusal("it has no elements")
+        if not found[leaf].at_home:
+            raise Refusal("it is read at other positions than it is computed at")
+        for root in producer.roots:
+            if root in found and found[root].elsewhere:
+                self._check_again(producer, root)
+        consumer.aligned |= {value for value, read in found.items() if read.at_home}
+        return form
+
+    def _check_again(self, group: Group, root: Value) -> None:
+        """Whether a value may also be computed at positions that are not its own."""
+        if group.form.kind is not Kind.MAP:
+            raise Refusal(f"{root.op.name} is read at other positions than it is computed at")
+        if self.stores.work[root] >= costs.EXPENSIVE:
+            raise Refusal("it is expensive and would be computed again at other positions")
+
+    # --- side by side -----------------------------------------------------------------------------
+
+    def merge_siblings(self) -> None:
+        """Joins kernels that read the same value element by element."""
+        order = sorted(self.readers, key=self.number.__getitem__)
+        for leaf in order:
+            numbers = sorted(self.readers[leaf])
+            for earlier, later in zip(numbers, numbers[1:], strict=False):
+                first, second = self._current(earlier), self._current(later)
+                if first is second:
+                    continue
+                try:
+                    form = self._check_siblings(first, second, leaf)
+                except Refusal:
+                    continue
+                self._join(first, second, form)
+
+    def _current(self, number: int) -> Group:
+        while number in self._merged_into:
+            number = self._merged_into[number]
+        return self.groups[number]
+
+    def _check_siblings(self, first: Group, second: Group, leaf: Value) -> Form:
+        if leaf not in first.aligned or leaf not in second.aligned:
+            raise Refusal("they do not read the same elements together")
+        if first.number in second.before or second.number in first.before:
+            raise Refusal("one reads the other")
+        form = joined(first.form, second.form)
+        if form.kind not in (Kind.MAP, Kind.ROWS):
+            raise Refusal(f"a kernel with a {form.kind.value} stores only what depends on it")
+        self._check_size(first, second)
+        self._check_paths(first, second)
+        return form
+
+    # --- both -------------------------------------------------------------------------------------
+
+    def _check_size(self, first: Group, second: Group) -> None:
+        limits = self.limits
+        if len(first.body | second.body) > limits.ops:
+            raise Refusal(f"the kernel would have more than {limits.ops} ops")
+        roots = (*first.roots, *second.roots)
+        if len((first.leaves | second.leaves).difference(roots)) > limits.inputs:
+            raise Refusal(f"the kernel would read more than {limits.inputs} values")
+        both = {first.number, second.number}
+        stored = [r for r in roots if r in self.results or self.readers.get(r, set()) - both]
+        if len(stored) > limits.outputs:
+            raise Refusal(f"the kernel would store more than {limits.outputs} values")
+
+    def _check_paths(self, first: Group, second: Group) -> None:
+        members = first.members | second.members
+        for number in sorted((first.before | second.before) - {first.number, second.number}):
+            between = self.groups[number]
+            if between.ancestors & members:
+                name = between.roots[-1].op.name
+                raise Refusal(f"a path leads out of the kernel and back through {name}")
+
+    def _join(self, first: Group, second: Group, form: Form) -> None:
+        """Makes the second group a part of the first."""
+        first.form = form
+        first.roots = sorted((*first.roots, *second.roots), key=self.number.__getitem__)
+        first.body |= second.body
+        for leaf in second.leaves:
+            self.readers[leaf].discard(second.number)
+            self.readers[leaf].add(first.number)
+        first.leaves = (first.leaves | second.leaves).difference(first.roots)
+        first.aligned = (first.aligned | second.aligned).difference(first.roots)
+        for root in second.roots:
+            self.owner[root] = first.number
+        for root in first.roots:
+            self.readers.get(root, set()).discard(first.number)
+        self._merged_into[second.number] = first.number
+        self._reconnect(first, second)
+        del self.groups[second.number]
+
+    def _reconnect(self, first: Group, second: Group) -> None:
+        both = {first.number, second.number}
+        first.members |= second.members
+        first.ancestors = (first.ancestors | second.ancestors) & ~first.members
+        first.before = (first.before | second.before) - both
+        first.after = (first.after | second.after) - both
+        for number in first.before:
+            self.groups[number].after.discard(second.number)
+            self.groups[number].after.add(first.number)
+        for number in first.after:
+            self.groups[number].before.discard(second.number)
+            self.groups[number].before.add(first.number)
+        gained = first.ancestors | first.members
+        stack = sorted(first.after)
+        while stack:
+            later = self.groups[stack.pop()]
+            if later.ancestors | gained != later.ancestors:
+                later.ancestors |= gained
+                stack.extend(later.after)
+
+    def in_order(self) -> list[Group]:
+        """The groups, each after all that it reads."""
+        done: set[int] = set()
+        order: list[Group] = []
+        for root in self.groups:
+            stack = [(root, False)]
+            while stack:
+                number, expanded = stack.pop()
+                if number in done:
+                    continue
+                if expanded:
+                    done.add(number)
+                    order.append(self.groups[number])
+                    continue
+                stack.append((number, True))
+                stack.extend((n, False) for n in sorted(self.groups[number].before, reverse=True))
+        return order
+
+
+def inlined(root: Value, stores: Stores) -> tuple[set[Value], set[Value]]:
+    """What a kernel of one stored value computes, and the stored values and inputs it reads."""
+    body, leaves = {root}, set[Value]()
+    stack = [root]
+    while stack:
+        value = stack.pop()
+        start = costs.start_of_update(value)
+        for operand in value.inputs:
+            if operand is start:
+                # Read as it lies in memory, so that it can be changed in place.
+                leaves.add(costs.without_reshapes(operand))
+            elif stores.is_leaf(operand):
+                leaves.add(operand)
+            elif operand not in body:
+                body.add(operand)
+                stack.append(operand)
+    return body, leaves

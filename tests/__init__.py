@@ -1,0 +1,1 @@
+"""Tests of Treadle, one folder for each of its own."""

@@ -1,0 +1,1 @@
+"""Tests of `treadle`'s user-facing library."""
