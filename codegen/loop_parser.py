@@ -36,7 +36,7 @@ from treadle.ir.types import DTYPES, DType, Scalar, bool_
 
 _TOKEN = re.compile(
     r"\s+|(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w))|(?P<word>[A-Za-z_]\w*)"
-    r"|(?P<temporary>%\d+)|(?P<sign>//|\.\.|<=|[-+*%@:;,=<>()\[\]{}])"
+    r"|(?P<temporary>%\d+)|(?P<sign>//|\.\.|<=|[-+*@:,=<>()\[\]{}])"
 )
 _NUMBERS = {"true": True, "false": False, "inf": math.inf, "nan": math.nan}
 _SHORT = {dtype.short: dtype for dtype in DTYPES}
@@ -376,8 +376,8 @@ class _Parser:
             self._expect(")")
             if self._accept("//"):
                 return Quotient(operand, self._integer())
-            self._expect("%")
-            return Remainder(operand, self._integer())
+            # ``%4`` reads as the name of an operand everywhere but here.
+            return Remainder(operand, int(self._take("temporary")[1:]))
         if self._accept("["):
             expression = self._expression()
             self._expect("in")

@@ -44,8 +44,8 @@ def assign(
     """
     call = Call(operation, args, kwargs)
     result = _fitting(call.result, target)
-    tracked = recorder.grad_enabled and any(tensor.requires_grad for tensor in call.tensors)
-    if recorder.grad_enabled and target.requires_grad:
+    tracked = recorder.grad_enabled and any(tensor._requires_grad for tensor in call.tensors)
+    if recorder.grad_enabled and target._requires_grad:
         _check_leaf(target)
     if not tracked or not target.dtype.is_floating_point:
         target._replace(result)
@@ -58,7 +58,7 @@ def assign(
         target._replace(result)
         node.outputs = (result,)
         node.saved = (*node.saved, _state_of(target))
-        target.requires_grad = True
+        target._requires_grad = True
         target._grad_fn, target._output_nr = node, 0
         target._changes += 1
     finish()
@@ -87,7 +87,7 @@ def _fitting(result: Value, target: Tensor) -> Value:
 
 
 def _check_leaf(target: Tensor) -> None:
-    if target._base is not None and target._base.requires_grad and target._base.is_leaf:
+    if target._base is not None and target._base._requires_grad and target._base.is_leaf:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
         )
@@ -146,10 +146,10 @@ def _write_view(target: Tensor, call: Call, result: Value) -> None:
     target._replace(result)
     node.outputs = (base._value(segment),)
     segment.savers.append(node)
-    base.requires_grad = True
+    base._requires_grad = True
     base._grad_fn, base._output_nr = node, 0
     base._changes += 1
-    target.requires_grad = True
+    target._requires_grad = True
 
 
 _rows: dict[Any, Operation] = {}

@@ -6,6 +6,7 @@ A table, so that what a tensor can do is seen in one place.
 from __future__ import annotations
 
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -180,17 +181,7 @@ def _backward(
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Says whether operations on this leaf are recorded for autograd."""
-    if not requires_grad and not self.is_leaf:
-        raise RuntimeError(
-            "you can only change requires_grad flags of leaf variables. If you want to use a "
-            "computed variable in a subgraph that doesn't require differentiation use "
-            "var_no_grad = var.detach()."
-        )
-    if requires_grad and not self.dtype.is_floating_point:
-        raise RuntimeError(
-            "only Tensors of floating point dtype can require gradients"
-        )
-    self._requires_grad = requires_grad
+    self.requires_grad = requires_grad
     return self
 
 
@@ -217,7 +208,7 @@ def register_hook(self: Tensor, hook: Callable[[Tensor], Any]) -> RemovableHandl
     node = self.grad_fn or self._accumulator()
     if node.hooks is None:
         node.hooks = {}
-    hooks = node.hooks.setdefault(self._output_nr, {})
+    hooks = node.hooks.setdefault(self._output_nr, OrderedDict())
     handle = RemovableHandle(hooks)
     hooks[handle.id] = hook
     return handle

@@ -56,7 +56,7 @@ class Operation:
 def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[Any]) -> Any:
     """The argument with values for tensors; notes the tensors and extends the memo's key."""
     if isinstance(argument, Tensor):
-        if argument.requires_grad and recorder.grad_enabled and argument._updated_leaf():
+        if argument._requires_grad and recorder.grad_enabled and argument._updated_leaf():
             raise _Boundary
         tensors.append(argument)
         value = argument._value(segment)
@@ -114,7 +114,7 @@ class Call:
         return (
             recorder.grad_enabled
             and self.operation.name != ""
-            and any(tensor.requires_grad for tensor in self.tensors)
+            and any(tensor._requires_grad for tensor in self.tensors)
         )
 
     def node(self, outputs: Sequence[Tensor]) -> Node:
@@ -143,7 +143,7 @@ def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) 
     if type(result) is Value:
         tensor = new_tensor(result, call.segment)
         if call.needs_grad() and result.type.dtype.kind in "fc":
-            tensor.requires_grad = True
+            tensor._requires_grad = True
             tensor._grad_fn = call.node((tensor,))
         finish()
         return tensor
@@ -152,7 +152,7 @@ def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) 
         node = call.node(outputs)
         for number, tensor in enumerate(outputs):
             if tensor.dtype.kind in "fc":
-                tensor.requires_grad = True
+                tensor._requires_grad = True
                 tensor._grad_fn = node
                 tensor._output_nr = number
     finish()

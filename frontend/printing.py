@@ -281,7 +281,5 @@ def _vector(array: Array, indent: int, summarize: bool, formatter: _Formatter) -
     else:
         texts = [formatter.format(value) for value in array.tolist()]
     per_line = max(1, (_options.linewidth - indent) // (formatter.line_width() + 2))
-    lines = [
-        ", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)
-    ]
+    lines = [", ".join(texts[start : start + per_line]) for start in range(0, len(texts), per_line)]
     return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"

@@ -41,7 +41,7 @@ class Tensor:
     _changes: int = 0
     _base_changes: int = 0
     _accumulate: AccumulateGrad | None = None
-    requires_grad: bool
+    _requires_grad: bool = False
     __array_priority__ = 1000
 
     # -- contents --------------------------------------------------------------------------------
@@ -145,8 +145,29 @@ class Tensor:
             # The base was written through another view: this one is a view of its new contents.
             self._base_changes = base._changes
             self._grad_fn, self._output_nr = view_node(self, base), 0
-            self.requires_grad = base.requires_grad
+            self._requires_grad = base._requires_grad
         return self._grad_fn
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded for autograd."""
+        if self._base is not None:
+            self.grad_fn  # noqa: B018  # a view learns here that its base was written through
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if not self.is_leaf and wanted is not True:
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
+            )
+        if wanted and not self.dtype.is_floating_point:
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
+        self._requires_grad = bool(wanted)
 
     @property
     def is_leaf(self) -> bool:
@@ -222,7 +243,7 @@ class Tensor:
         made = object.__new__(kind)
         made._storage = data._storage
         made._view = data._view
-        made.requires_grad = requires_grad
+        made._requires_grad = requires_grad
         return made
 
     # -- Python ----------------------------------------------------------------------------------
@@ -245,7 +266,7 @@ class Tensor:
         return tensor_repr(
             self._concrete(),
             self.dtype,
-            requires_grad=self.requires_grad,
+            requires_grad=self._requires_grad,
             grad_fn_name=None if node is None else node.name(),
             device=self.device,
         )
@@ -288,7 +309,7 @@ class Tensor:
 
     def numpy(self, *, force: bool = False) -> npt.NDArray[Any]:
         """The elements as an array that shares this memory; computes what is pending."""
-        if self.requires_grad and not force:
+        if self._requires_grad and not force:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
@@ -310,14 +331,14 @@ class Tensor:
             )
         if id(self) not in memo:
             copy = from_array(np.array(self.detach()._concrete()), self.device)
-            copy.requires_grad = self.requires_grad
+            copy._requires_grad = self._requires_grad
             memo[id(self)] = copy
         found: Tensor = memo[id(self)]
         return found
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         array = np.array(self.detach()._concrete())
-        return _rebuild, (array, str(self.device), self.requires_grad)
+        return _rebuild, (array, str(self.device), self._requires_grad)
 
 
 _view_node: list[Callable[[Tensor, Tensor], Node | None]] = []
@@ -333,8 +354,6 @@ def set_view_node(make: Callable[[Tensor, Tensor], Node | None]) -> None:
     _view_node[:] = [make]
 
 
-# Set after the class body: an annotation without a value would leave the default unset.
-Tensor.requires_grad = False
 _new = object.__new__
 
 
@@ -377,5 +396,5 @@ def evaluation_boundary() -> None:
 
 def _rebuild(array: npt.NDArray[Any], device: str, requires_grad: bool) -> Tensor:
     tensor = from_array(array, Device(device))
-    tensor.requires_grad = requires_grad
+    tensor._requires_grad = requires_grad
     return tensor

@@ -25,6 +25,7 @@ RESIDENT_BYTES = 128 << 10
 # Vector multiply-adds and loads a clock, and clocks from one sum to the next in the same register:
 # what current x86 cores have in common (Agner Fog, instruction tables).
 _PER_CLOCK = 2
+_LOADS_PER_CLOCK = 1.6
 _LATENCY = 4
 # Clocks to add up the lanes of a vector and store the number; to branch back to the next step.
 _ACROSS = 8
@@ -86,7 +87,7 @@ def _parts(extent: int, size: int) -> list[tuple[int, int]]:
 
 def _step(rows: int, vectors: int) -> float:
     """Clocks to multiply-add rows x vectors registers once."""
-    return max(rows * vectors / _PER_CLOCK, (rows + vectors) / _PER_CLOCK, _LATENCY) + _BRANCH
+    return max(rows * vectors / _PER_CLOCK, (rows + vectors) / _LOADS_PER_CLOCK, _LATENCY) + _BRANCH
 
 
 def _misses(problem: Problem, itemsize: int) -> float:

@@ -1,4 +1,4 @@
-"""Kernels of reductions: passes over rows, with lanes along the row or across several rows.
+"""Kernels of reductions: which axis the lanes run along, and the loops over rows.
 
 The structure of every sum depends on shapes alone, so that results are the same for any threads.
 """
@@ -6,22 +6,10 @@ The structure of every sum depends on shapes alone, so that results are the same
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from treadle.codegen.element import At, Elements, Guard, Known
-from treadle.codegen.loops import (
-    Apply,
-    Assign,
-    Buffer,
-    Expression,
-    Let,
-    Load,
-    LoopKind,
-    Read,
-    Register,
-    Statement,
-    Store,
-)
+from treadle.codegen.element import Elements, Known
+from treadle.codegen.loops import Expression, Read, Register
 from treadle.codegen.schedules.axes import (
     at_variables,
     axis_variables,
@@ -29,30 +17,141 @@ from treadle.codegen.schedules.axes import (
     lane_cost,
     position_in,
 )
-from treadle.codegen.schedules.expressions import Rewriter, cost, indices, dynamics, operands, postorder
-from treadle.codegen.schedules.map import lanes_of, stores
-from treadle.codegen.schedules.problem import Problem, Written
-from treadle.codegen.schedules.reductions import Accumulator, accumulator
+from treadle.codegen.schedules.expressions import cost, dynamics, indices, postorder
+from treadle.codegen.schedules.map import lanes_of
+from treadle.codegen.schedules.problem import Problem
 from treadle.codegen.schedules.row_body import RowBody, operand_at, row_body
+from treadle.codegen.schedules.row_nest import RowNest, RowPlan
 from treadle.codegen.schedules.tiling import (
     UNROLL,
     Names,
     Statements,
-    Step,
     Strip,
-    loop,
-    slot_of,
-    strip_loop,
     strips,
     task_nest,
     wanted_tasks,
 )
-from treadle.ir.errors import CompilationError
-from treadle.ir.index import Index, Var, constant, linearize, variable
+from treadle.ir.index import Index, Var, constant
 from treadle.ir.types import contiguous_strides, element_count
 from treadle.ir.value import Value
 
-_BLOCK = 512  # additions in a row before an accumulator is emptied into another
-_UNROLLED = 16  # steps of a reduction that are written out
-_SLOT = Var("slot", 1 << 20)
-_LANE = Var("lane", 1 << 20)
+_FEW = 16  # steps of a column's reduction: written out, and one vector of columns is enough
+_ACROSS = 4.0  # cost of joining the lanes once, for each halving of their number
+_PLACEHOLDER = "result"
+
+
+def schedule_rows(problem: Problem) -> tuple[Names, Statements]:
+    """The loops of a body with reductions."""
+    body = row_body(problem)
+    extents, lanes = _axes(body)
+    axes = axis_variables(extents)
+    reduced = _reduced(body, axes)
+    nodes = postorder(_probe(body, axes))
+    lane = _lane_axis(axes, reduced, nodes, lanes)
+    names = Names(problem.target, lanes)
+    work = element_count(body.shape) * (cost(nodes) + len(body.reductions))
+    wanted = wanted_tasks(problem.target, work)
+    plan = RowPlan(body, tuple(axes), frozenset(reduced), lane, lanes)
+    outer = [axis for axis in axes if axis not in reduced and axis is not lane]
+    sizes = [axis.extent for axis in outer]
+    # Lanes along the row: a row is the unit. Else a strip of columns is.
+    unroll = _columns_unrolled(plan) if lane is not None and lane not in reduced else 0
+    count, tail = strips(lane.extent, lanes, unroll) if lane and unroll else (0, Strip(0))
+
+    def nest(at: Sequence[Index], start: Index, strip: Strip) -> Statements:
+        return RowNest(names, plan, dict(zip(outer, at, strict=True)), start, strip).statements()
+
+    def main(at: list[Index], number: Index) -> Statements:
+        return nest(at, number * (unroll * lanes), Strip(unroll))
+
+    def rest(at: list[Index]) -> Statements:
+        if unroll and not tail.slots:
+            return ()
+        return nest(at, constant(count * unroll * lanes), tail)
+
+    return names, task_nest(names, sizes, count, wanted, main, rest)
+
+
+def _axes(body: RowBody) -> tuple[list[int], int]:
+    """Extents of the iteration's axes, and the lanes."""
+    extents = [extent for extent in body.shape if extent != 1]
+    strides = contiguous_strides(body.shape)
+    kinds = [axis in body.dims for axis in range(len(body.shape)) if body.shape[axis] != 1]
+    below = [strides[axis] for axis in range(len(body.shape)) if body.shape[axis] != 1]
+    fixed = {
+        below[nth] for nth in range(len(extents) - 1) if kinds[nth] is not kinds[nth + 1]
+    }
+    nodes = postorder(_probe(body, axis_variables(extents)))
+    written = [result.buffer.dtype for results in body.rows for result in results]
+    lanes = lanes_of(body.problem.target, nodes, written)
+    if 0 in extents:
+        return extents, lanes
+    return chosen_axes(extents, lambda axes: _probe(body, axes), lanes, fixed), lanes
+
+
+def _reduced(body: RowBody, axes: Sequence[Var]) -> list[Var]:
+    """Axes that run over reduced elements."""
+    strides = contiguous_strides(body.shape)
+    found = []
+    below = element_count(tuple(axis.extent for axis in axes))
+    if not below:
+        real = [at for at, extent in enumerate(body.shape) if extent != 1]
+        return [axis for axis, at in zip(axes, real, strict=True) if at in body.dims]
+    for axis in axes:
+        below //= axis.extent
+        for dim in body.dims:
+            if strides[dim] <= below < strides[dim] * body.shape[dim]:
+                found.append(axis)
+    return found
+
+
+def _probe(body: RowBody, axes: Sequence[Var]) -> list[Expression]:
+    """Everything evaluated for an element, with stand-ins for the results of reductions."""
+
+    def stand_in(value: Value) -> Known:
+        return lambda _position, _guard: Read(Register(_PLACEHOLDER, value.dtype))
+
+    known = {value: stand_in(value) for some in body.reductions for value in some}
+    elements = Elements(body.problem.inputs, known)
+    if any(axis.extent == 0 for axis in axes):
+        return []
+    position = position_in(body.shape, [axis.extent for axis in axes], at_variables(axes))
+    roots = [operand_at(elements, value, position) for some in body.reductions for value in some]
+    for results in body.rows:
+        for result in results:
+            at = position_in(result.value.shape, body.shape, position)
+            roots.append(elements.at(result.value, at))
+    return roots
+
+
+def _lane_axis(
+    axes: Sequence[Var], reduced: Sequence[Var], nodes: Sequence[Expression], lanes: int
+) -> Var | None:
+    """The cheapest axis for the lanes; None where there is nothing to run along."""
+    rows = math.prod(axis.extent for axis in axes if axis not in reduced)
+
+    def price(axis: Var) -> float:
+        total = lane_cost(nodes, axes, axis, lanes)
+        return total + rows * _ACROSS * math.log2(lanes) if axis in reduced else total
+
+    # An address computed from a reduction's result is known to be the same in all lanes only if
+    # the lanes run along the row.
+    addresses = [inner for node in nodes for index in indices(node) for inner in dynamics(index)]
+    bound = any(
+        isinstance(node, Read) and node.register.name == _PLACEHOLDER
+        for node in postorder(addresses)
+    )
+    choices = [axis for axis in axes if not bound or axis in reduced]
+    if any(axis.extent == 0 for axis in axes):
+        choices = [axis for axis in axes if axis not in reduced]
+    return min(reversed(choices), key=price, default=None)
+
+
+def _columns_unrolled(plan: RowPlan) -> int:
+    """Vectors of columns that go through the reduction together."""
+    target = plan.body.problem.target
+    if target.kind != "cpu" or plan.steps <= _FEW or plan.lane is None:
+        return 1
+    states = max(map(len, plan.body.reductions))
+    most = max(1, target.registers // (4 * max(states, 1)))
+    return min(UNROLL, most, max(1, plan.lane.extent // plan.lanes))

@@ -31,11 +31,13 @@ def _operation(template: Template, label: str) -> Operation:
     return found
 
 
-def _proxy(value: Value, edge: Edge) -> Tensor:
+def _proxy(value: Value | None, edge: Edge) -> Tensor | None:
     """A tensor with the contents of a value whose gradient goes along an edge."""
+    if value is None:
+        return None
     tensor = new_tensor(value, recorder.segment)
     if edge is not None:
-        tensor.requires_grad = True
+        tensor._requires_grad = True
         tensor._grad_fn, tensor._output_nr = edge
     return tensor
 

@@ -130,13 +130,20 @@ class Node:
 
     def current_values(
         self, template: Template
-    ) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
-        """The inputs and outputs over the current segment, checked for in-place changes."""
+    ) -> tuple[tuple[Value | None, ...], tuple[Value | None, ...]]:
+        """The inputs and outputs that the gradient reads, over the current segment.
+
+        Raises RuntimeError for what was given up or changed in place.
+        """
         used = self._used(template)
         if self.released and any(used):
             raise RuntimeError(SECOND_BACKWARD)
         segment = recorder.segment
-        values = [segment.bring(self.segment, value) for value in (*self.inputs, *self.outputs)]
+        read = (*template.used_inputs, *template.used_outputs)
+        values: list[Value | None] = [
+            segment.bring(self.segment, value) if wanted else None
+            for value, wanted in zip((*self.inputs, *self.outputs), read, strict=True)
+        ]
         for number, (storage, version, writes) in enumerate(self.saved):
             if not (used[number] and self._watches(number)):
                 continue
@@ -144,7 +151,8 @@ class Node:
                 kind = _type_name(storage.type.dtype.name)
                 shape = storage.type.shape
                 raise RuntimeError(_modified(kind, shape, storage.version, version))
-            if storage.writes != writes and storage.type.shape == values[number].shape:
+            here = values[number]
+            if storage.writes != writes and here is not None and here.shape == storage.type.shape:
                 # Changed through ``.data``: PyTorch reads the new contents and so do we.
                 values[number] = segment.read(storage)
         return tuple(values[: len(self.inputs)]), tuple(values[len(self.inputs) :])
@@ -187,7 +195,7 @@ class AccumulateGrad(Node):
 
 def edge_of(tensor: Tensor) -> Edge:
     """Where the gradient of a tensor goes, None where it needs none."""
-    if not tensor.requires_grad:
+    if not tensor._requires_grad:
         return None
     node = tensor.grad_fn
     if node is not None:

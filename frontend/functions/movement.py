@@ -43,7 +43,7 @@ def alias(call: Call, layout: View) -> Tensor:
     result._untracked = source._untracked
     result._cached = (call.segment, storage.writes, call.result)
     if call.needs_grad():
-        result.requires_grad = True
+        result._requires_grad = True
         result._grad_fn = call.node((result,))
     base = source if source._base is None else source._base
     result._base = base
@@ -396,7 +396,7 @@ def as_strided(
 
 def _node_of_view(view: Tensor, base: Tensor) -> Any:
     """The node of a view whose base was written through: as one strided view of the base."""
-    if not base.requires_grad:
+    if not base._requires_grad:
         return None
     layout = view._layout
     return _as_strided_again(base, layout, *layout)._grad_fn

@@ -64,12 +64,7 @@ class ModuleCall:
         nesting = _nesting
         nesting.depth += 1
         try:
-            if (
-                self._forward_hooks
-                or self._forward_pre_hooks
-                or _global_hooks
-                or _global_pre_hooks
-            ):
+            if self._forward_hooks or self._forward_pre_hooks or _global_hooks or _global_pre_hooks:
                 result = self._call_with_hooks(args, kwargs)
             else:
                 result = self.forward(*args, **kwargs)
@@ -109,7 +104,9 @@ class ModuleCall:
         also runs, with output None, when the forward raises.
         """
         handle = RemovableHandle(
-            self._forward_hooks, self._forward_hooks_with_kwargs, self._forward_hooks_always_called
+            self._forward_hooks,
+            self._forward_hooks_with_kwargs,
+            self._forward_hooks_always_called,
         )
         self._forward_hooks[handle.id] = hook
         if with_kwargs:
@@ -139,7 +136,12 @@ class ModuleCall:
         return result
 
     def _run_hook(
-        self, key: int, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+        self,
+        key: int,
+        hook: Hook,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
     ) -> Any:
         if key in self._forward_hooks_with_kwargs:
             return hook(self, args, kwargs, result)

@@ -67,7 +67,9 @@ class ModuleState(ModuleTree):
         for name, child in self._modules.items():
             if child is not None:
                 child.state_dict(
-                    destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
+                    destination=destination,
+                    prefix=f"{prefix}{name}.",
+                    keep_vars=keep_vars,
                 )
         for hook in self._state_dict_hooks.values():
             if hook(self, destination, prefix, local_metadata) is not None:

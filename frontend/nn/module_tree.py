@@ -163,7 +163,10 @@ class ModuleTree:
     # -- iteration ---------------------------------------------------------------------------
 
     def named_modules(
-        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+        self,
+        memo: set[Any] | None = None,
+        prefix: str = "",
+        remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         """Yields (dotted name, module) for this module and all below it, parents first."""
         seen: set[Any] = set() if memo is None else memo

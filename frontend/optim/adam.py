@@ -57,7 +57,14 @@ def _moments(
     exp_avg = _interpolated(exp_avg, grad, 1.0 - beta1)
     exp_avg_sq = exp_avg_sq * beta2 + grad * (1.0 - beta2) * grad
     dtype = param.dtype
-    return param, exp_avg, exp_avg_sq, step, b.cast(step_size, dtype), b.cast(root, dtype)
+    return (
+        param,
+        exp_avg,
+        exp_avg_sq,
+        step,
+        b.cast(step_size, dtype),
+        b.cast(root, dtype),
+    )
 
 
 @update(mutates=4)
@@ -76,7 +83,17 @@ def _adam(
     maximize: bool,
 ) -> tuple[Value, Value, Value, Value]:
     param, exp_avg, exp_avg_sq, step, step_size, root = _moments(
-        param, exp_avg, exp_avg_sq, step, grad, lr, beta1, beta2, weight_decay, decoupled, maximize
+        param,
+        exp_avg,
+        exp_avg_sq,
+        step,
+        grad,
+        lr,
+        beta1,
+        beta2,
+        weight_decay,
+        decoupled,
+        maximize,
     )
     denominator = b.sqrt(exp_avg_sq) / root + eps
     return param - step_size * exp_avg / denominator, exp_avg, exp_avg_sq, step
@@ -99,7 +116,17 @@ def _adam_amsgrad(
     maximize: bool,
 ) -> tuple[Value, Value, Value, Value, Value]:
     param, exp_avg, exp_avg_sq, step, step_size, root = _moments(
-        param, exp_avg, exp_avg_sq, step, grad, lr, beta1, beta2, weight_decay, decoupled, maximize
+        param,
+        exp_avg,
+        exp_avg_sq,
+        step,
+        grad,
+        lr,
+        beta1,
+        beta2,
+        weight_decay,
+        decoupled,
+        maximize,
     )
     largest = b.maximum(max_exp_avg_sq, exp_avg_sq)
     denominator = b.sqrt(largest) / root + eps

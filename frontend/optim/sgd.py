@@ -116,7 +116,12 @@ class SGD(Optimizer):
         return loss
 
     def _step_with_momentum(
-        self, param: Tensor, lr: Tensor, group: dict[str, Any], decay: float, maximize: bool
+        self,
+        param: Tensor,
+        lr: Tensor,
+        group: dict[str, Any],
+        decay: float,
+        maximize: bool,
     ) -> None:
         momentum, dampening = float(group["momentum"]), float(group["dampening"])
         state = self.state[param]

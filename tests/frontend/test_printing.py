@@ -27,7 +27,11 @@ NAN, INF = float("nan"), float("inf")
 LITERAL: list[tuple[Any, dict[str, Any], str]] = [
     (f32([1.0, 2.0, 3.0]), {}, "tensor([1., 2., 3.])"),
     (f32([1.5, -2.0]), {}, "tensor([ 1.5000, -2.0000])"),
-    (f32([[1.0, 2.0], [3.5, 4.0]]), {}, "tensor([[1.0000, 2.0000],\n        [3.5000, 4.0000]])"),
+    (
+        f32([[1.0, 2.0], [3.5, 4.0]]),
+        {},
+        "tensor([[1.0000, 2.0000],\n        [3.5000, 4.0000]])",
+    ),
     (f32(3.14159), {}, "tensor(3.1416)"),
     (f32(2.0), {}, "tensor(2.)"),
     (f32([0.0, -0.0]), {}, "tensor([0., -0.])"),
@@ -96,8 +100,28 @@ def test_options_change_the_format() -> None:
 
 
 def _random_arrays(rng: np.random.Generator) -> Iterator[Any]:
-    shapes = [(), (1,), (7,), (25,), (3, 4), (2, 3, 4), (12, 100), (9, 2, 70), (1200,), (0, 2)]
-    dtypes = ["float32", "float64", "float16", "int64", "int32", "uint8", "bool", "complex64"]
+    shapes = [
+        (),
+        (1,),
+        (7,),
+        (25,),
+        (3, 4),
+        (2, 3, 4),
+        (12, 100),
+        (9, 2, 70),
+        (1200,),
+        (0, 2),
+    ]
+    dtypes = [
+        "float32",
+        "float64",
+        "float16",
+        "int64",
+        "int32",
+        "uint8",
+        "bool",
+        "complex64",
+    ]
     for number in range(400):
         shape = shapes[number % len(shapes)]
         kind = dtypes[int(rng.integers(len(dtypes)))]

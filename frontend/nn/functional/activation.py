@@ -59,7 +59,7 @@ def softplus_value(x: Value) -> Value:
 def check_floating(name: str, x: Value) -> None:
     """NotImplementedError in PyTorch's words for integer and bool input."""
     if not x.dtype.is_floating_point:
-        raise NotImplementedError(f'"{name}" not implemented for \'{scalar_type(x.dtype)}\'')
+        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_type(x.dtype)}'")
 
 
 def axis_of(dim: int, ndim: int) -> int:
@@ -259,14 +259,20 @@ def logsigmoid(input: Tensor) -> Tensor:
 
 
 def softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+    input: Tensor,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: DType | None = None,
 ) -> Tensor:
     """exp(input) over its sum along ``dim``; ``dtype`` converts the input first."""
     return _softmax(_converted(input, dtype), _softmax_dim("softmax", input, dim, _stacklevel))
 
 
 def log_softmax(
-    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+    input: Tensor,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: DType | None = None,
 ) -> Tensor:
     """The logarithm of ``softmax``, computed without overflow."""
     axis = _softmax_dim("log_softmax", input, dim, _stacklevel)

@@ -49,8 +49,7 @@ def _check_weight(input: Value, weight: Value | None) -> None:
         )
     if weight.dtype != input.dtype:
         raise RuntimeError(
-            f"expected scalar type {scalar_type(input.dtype)} but found "
-            f"{scalar_type(weight.dtype)}"
+            f"expected scalar type {scalar_type(input.dtype)} but found {scalar_type(weight.dtype)}"
         )
 
 
@@ -174,8 +173,7 @@ def _probability_loss(
     _check_weight(input, weight)
     if target.dtype != input.dtype:
         raise RuntimeError(
-            f"expected scalar type {scalar_type(input.dtype)} but found "
-            f"{scalar_type(target.dtype)}"
+            f"expected scalar type {scalar_type(input.dtype)} but found {scalar_type(target.dtype)}"
         )
     axis = 1 if input.ndim > 1 else 0
     if smoothing > 0.0:
@@ -221,9 +219,7 @@ def cross_entropy(
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.shape == target.shape:
         if ignore_index >= 0:
             raise RuntimeError("ignore_index is not supported for floating point target")

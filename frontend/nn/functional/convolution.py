@@ -16,7 +16,11 @@ Padding = tuple[tuple[int, int], ...]
 
 
 def _check(
-    input: Value, weight: Value, padding: Padding, dilation: tuple[int, ...], groups: int
+    input: Value,
+    weight: Value,
+    padding: Padding,
+    dilation: tuple[int, ...],
+    groups: int,
 ) -> None:
     """PyTorch's errors for shapes and dtypes; the input has its batch axis."""
     shape = f"[{', '.join(map(str, weight.shape))}]"
@@ -53,7 +57,9 @@ def _check_dtypes(input: Value, weight: Value, bias: Value | None) -> None:
     for name, other in (("bias", bias), ("weight", weight)):
         if other is not None and other.dtype != input.dtype:
             first, second = (cpp_name(value.dtype) for value in (input, other))
-            raise RuntimeError(f"Input type ({first}) and {name} type ({second}) should be the same")
+            raise RuntimeError(
+                f"Input type ({first}) and {name} type ({second}) should be the same"
+            )
 
 
 @operation("ConvolutionBackward0")

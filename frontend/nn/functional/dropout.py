@@ -19,9 +19,7 @@ def _dropout(input: Value, noise: Value, keep: float) -> Value:
     return input * (kept * (1.0 / keep if keep else 0.0))
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zeroes each element with probability ``p`` and divides the others by ``1 - p``.
 
     Returns ``input`` itself when not training or when ``p`` is 0.

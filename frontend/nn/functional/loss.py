@@ -29,7 +29,8 @@ _SMALLEST_SPREAD = 9.999999960041972e-13
 def _promoted(first: Value, second: Value) -> tuple[Value, Value]:
     """Both in the wider floating dtype of the two."""
     dtype: DType = max(
-        (first.dtype, second.dtype), key=lambda kind: (kind.is_floating_point, kind.itemsize)
+        (first.dtype, second.dtype),
+        key=lambda kind: (kind.is_floating_point, kind.itemsize),
     )
     return tuple(x if x.dtype == dtype else b.cast(x, dtype) for x in (first, second))  # type: ignore[return-value]
 

@@ -14,13 +14,9 @@ from treadle.tensor import Tensor
 
 
 @operation("ConstantPadNdBackward0")
-def _constant_pad(
-    input: Value, low: tuple[int, ...], high: tuple[int, ...], value: float
-) -> Value:
+def _constant_pad(input: Value, low: tuple[int, ...], high: tuple[int, ...], value: float) -> Value:
     starts = tuple(max(-side, 0) for side in low)
-    stops = tuple(
-        extent - max(-side, 0) for extent, side in zip(input.shape, high, strict=True)
-    )
+    stops = tuple(extent - max(-side, 0) for extent, side in zip(input.shape, high, strict=True))
     # Negative padding crops.
     cropped = b.slice(input, starts, stops, (1,) * input.ndim)
     low = tuple(max(side, 0) for side in low)
@@ -29,7 +25,10 @@ def _constant_pad(
 
 
 def pad(
-    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
+    input: Tensor,
+    pad: Sequence[int],
+    mode: str = "constant",
+    value: float | None = None,
 ) -> Tensor:
     """Pads the last axes: ``pad`` is (low, high) of the last axis, then of the one before, ...
 

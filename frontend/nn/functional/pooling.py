@@ -28,7 +28,10 @@ def _axes(window: Ints) -> Ints:
 
 def _padded(input: Value, low: Ints, high: Ints, value: float) -> Value:
     """``input`` with its window axes padded (or cut at the end, where ``high`` is negative)."""
-    stops = (*input.shape[:2], *(e + min(h, 0) for e, h in zip(input.shape[2:], high, strict=True)))
+    stops = (
+        *input.shape[:2],
+        *(e + min(h, 0) for e, h in zip(input.shape[2:], high, strict=True)),
+    )
     if stops != input.shape:
         input = b.slice(input, (0,) * input.ndim, stops, (1,) * input.ndim)
     high = tuple(max(side, 0) for side in high)
@@ -43,9 +46,7 @@ def _high(extents: Ints, out: Ints, kernel: Ints, stride: Ints, low: Ints, dilat
     return tuple((o - 1) * s + d * (k - 1) + 1 - p - e for e, o, k, s, p, d in spans)
 
 
-def _flat_windows(
-    padded: Value, kernel: Ints, stride: Ints, dilation: Ints
-) -> Value:
+def _flat_windows(padded: Value, kernel: Ints, stride: Ints, dilation: Ints) -> Value:
     """[N, C, *OS, K] with the elements of a window in row-major order on the last axis."""
     found = b.windows(padded, _axes(kernel), kernel, stride, dilation)
     return b.reshape(found, (*found.shape[: padded.ndim], math.prod(kernel)))
@@ -88,7 +89,10 @@ def _unpadded(folded: Value, input: Value, low: Ints) -> Value:
     """The part of ``folded`` that lies over the input; zeros where no window reached."""
     starts = (0, 0, *low)
     ends = zip(input.shape[2:], low, folded.shape[2:], strict=True)
-    stops = (*input.shape[:2], *(min(extent + side, have) for extent, side, have in ends))
+    stops = (
+        *input.shape[:2],
+        *(min(extent + side, have) for extent, side, have in ends),
+    )
     if (starts, stops) != ((0,) * input.ndim, folded.shape):
         folded = b.slice(folded, starts, stops, (1,) * input.ndim)
     missing = tuple(e - f for e, f in zip(input.shape, folded.shape, strict=True))
@@ -229,7 +233,14 @@ def _max_pool(
     return_indices: bool,
 ) -> Any:
     batched, *rest = _arguments(
-        f"max_pool{count}d", input, kernel_size, stride, padding, dilation, ceil_mode, count
+        f"max_pool{count}d",
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        count,
     )
     result = operation_of(batched, *rest)
     squeezed = batched is not input
@@ -276,7 +287,15 @@ def max_pool1d(
 ) -> Any:
     """The largest element of each window of [N, C, L]; with ``return_indices`` a pair."""
     return _max_pool(
-        _max_pool1d, 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        _max_pool1d,
+        1,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        return_indices,
     )
 
 
@@ -291,7 +310,15 @@ def max_pool2d(
 ) -> Any:
     """The largest element of each window of [N, C, H, W]; with ``return_indices`` a pair."""
     return _max_pool(
-        _max_pool2d, 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        _max_pool2d,
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        return_indices,
     )
 
 
@@ -306,7 +333,15 @@ def max_pool3d(
 ) -> Any:
     """The largest element of each window of [N, C, D, H, W]; with ``return_indices`` a pair."""
     return _max_pool(
-        _max_pool3d, 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
+        _max_pool3d,
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode,
+        return_indices,
     )
 
 
@@ -333,7 +368,14 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window of [N, C, H, W], or its sum over ``divisor_override``."""
     return _average(
-        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        2,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
     )
 
 
@@ -348,5 +390,12 @@ def avg_pool3d(
 ) -> Tensor:
     """The mean of each window of [N, C, D, H, W], or its sum over ``divisor_override``."""
     return _average(
-        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        3,
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
     )

@@ -29,8 +29,7 @@ def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: 
     else:
         found = "sum" if size_average is False else "mean"
     warnings.warn(
-        "size_average and reduce args will be deprecated, please use "
-        f"reduction='{found}' instead.",
+        f"size_average and reduce args will be deprecated, please use reduction='{found}' instead.",
         stacklevel=3,
     )
     return found

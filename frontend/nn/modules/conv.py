@@ -76,7 +76,13 @@ class _Conv(Module):
     def forward(self, input: Tensor) -> Tensor:
         """[N, in, *S] -> [N, out, *OS]; the batch axis is optional."""
         return type(self)._convolve(
-            input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+            input,
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
         )
 
     def extra_repr(self) -> str:

@@ -145,9 +145,7 @@ class DataLoader:
         return len(index_sampler)
 
 
-def _default_sampler(
-    dataset: Any, streamed: bool, shuffle: bool, generator: Any
-) -> Iterable[Any]:
+def _default_sampler(dataset: Any, streamed: bool, shuffle: bool, generator: Any) -> Iterable[Any]:
     if streamed:
         return _Endless()
     if shuffle:
@@ -156,7 +154,10 @@ def _default_sampler(
 
 
 def _check_workers(
-    num_workers: int, timeout: float, prefetch_factor: int | None, persistent_workers: bool
+    num_workers: int,
+    timeout: float,
+    prefetch_factor: int | None,
+    persistent_workers: bool,
 ) -> None:
     if num_workers < 0:
         raise ValueError(
@@ -180,7 +181,9 @@ def _check_workers(
 
 
 def _check_stream(
-    shuffle: bool | None, sampler: Iterable[Any] | None, batch_sampler: Iterable[Any] | None
+    shuffle: bool | None,
+    sampler: Iterable[Any] | None,
+    batch_sampler: Iterable[Any] | None,
 ) -> None:
     if shuffle:
         raise ValueError(

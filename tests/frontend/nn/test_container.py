@@ -22,7 +22,13 @@ def test_sequential_can_be_indexed_sliced_and_changed() -> None:
     assert isinstance(net[-1], nn.Sigmoid)
     assert [type(m).__name__ for m in net[1:]] == ["Tanh", "Sigmoid"]
     net.append(nn.ReLU()).insert(0, nn.GELU())
-    assert [type(m).__name__ for m in net] == ["GELU", "ReLU", "Tanh", "Sigmoid", "ReLU"]
+    assert [type(m).__name__ for m in net] == [
+        "GELU",
+        "ReLU",
+        "Tanh",
+        "Sigmoid",
+        "ReLU",
+    ]
     assert [name for name, _ in net.named_children()] == ["0", "1", "2", "3", "4"]
     net.extend([nn.Tanh()])
     net[0] = nn.Identity()

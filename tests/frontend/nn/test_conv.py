@@ -24,7 +24,9 @@ OPTIONS: list[dict[str, Any]] = [
 def test_conv2d_matches(options: dict[str, Any], rng: Any, same_as_torch: Any) -> None:
     arrays = [rng.standard_normal(s) for s in ((2, 3, 9, 8), (4, 3, 3, 2), (4,))]
     same_as_torch(
-        lambda t, x, w, c: t.nn.functional.conv2d(x, w, c, **options), *arrays, rtol=1e-11
+        lambda t, x, w, c: t.nn.functional.conv2d(x, w, c, **options),
+        *arrays,
+        rtol=1e-11,
     )
 
 
@@ -47,7 +49,9 @@ def test_conv1d_and_conv3d_match(rng: Any, same_as_torch: Any) -> None:
     )
     arrays = [rng.standard_normal(s) for s in ((1, 2, 5, 4, 4), (3, 2, 2, 3, 2), (3,))]
     same_as_torch(
-        lambda t, x, w, c: t.nn.functional.conv3d(x, w, c, padding=1), *arrays, rtol=1e-11
+        lambda t, x, w, c: t.nn.functional.conv3d(x, w, c, padding=1),
+        *arrays,
+        rtol=1e-11,
     )
 
 
@@ -81,9 +85,7 @@ def test_bad_input_raises_what_pytorch_raises(call: Any, same_error_as_torch: An
 
 def test_conv_layers_print_what_differs_from_the_defaults() -> None:
     assert repr(nn.Conv2d(1, 6, 5)) == "Conv2d(1, 6, kernel_size=(5, 5), stride=(1, 1))"
-    assert repr(
-        nn.Conv2d(2, 6, (3, 5), stride=2, padding=1, dilation=2, groups=2, bias=False)
-    ) == (
+    assert repr(nn.Conv2d(2, 6, (3, 5), stride=2, padding=1, dilation=2, groups=2, bias=False)) == (
         "Conv2d(2, 6, kernel_size=(3, 5), stride=(2, 2), padding=(1, 1), dilation=(2, 2), "
         "groups=2, bias=False)"
     )

@@ -17,11 +17,17 @@ FAN_IN, FAN_OUT = 40 * 9, 60 * 9
 @pytest.mark.parametrize(
     ("fill", "std"),
     [
-        (lambda x: init.xavier_uniform_(x, gain=2.0), 2 * np.sqrt(2 / (FAN_IN + FAN_OUT))),
+        (
+            lambda x: init.xavier_uniform_(x, gain=2.0),
+            2 * np.sqrt(2 / (FAN_IN + FAN_OUT)),
+        ),
         (init.xavier_normal_, np.sqrt(2 / (FAN_IN + FAN_OUT))),
         (lambda x: init.kaiming_uniform_(x, a=1.0), np.sqrt(1 / FAN_IN)),
         (lambda x: init.kaiming_normal_(x, mode="fan_out"), np.sqrt(2 / FAN_OUT)),
-        (lambda x: init.kaiming_normal_(x, nonlinearity="tanh"), 5 / 3 / np.sqrt(FAN_IN)),
+        (
+            lambda x: init.kaiming_normal_(x, nonlinearity="tanh"),
+            5 / 3 / np.sqrt(FAN_IN),
+        ),
         (lambda x: init.uniform_(x, -2.0, 2.0), 4 / np.sqrt(12)),
         (lambda x: init.normal_(x, 0.0, 3.0), 3.0),
     ],

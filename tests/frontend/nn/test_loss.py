@@ -16,9 +16,7 @@ REDUCTIONS = ["none", "mean", "sum"]
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("name", ["mse_loss", "l1_loss"])
-def test_regression_losses_match(
-    name: str, reduction: str, rng: Any, same_as_torch: Any
-) -> None:
+def test_regression_losses_match(name: str, reduction: str, rng: Any, same_as_torch: Any) -> None:
     x, y = rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
     x[0, 0] = y[0, 0]
     same_as_torch(
@@ -51,7 +49,12 @@ def test_cross_entropy_of_classes_matches(
 @pytest.mark.parametrize("ignored", [-100, 2])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_ignored_classes_and_smoothing_match(
-    weighted: bool, ignored: int, smoothing: float, reduction: str, rng: Any, same_as_torch: Any
+    weighted: bool,
+    ignored: int,
+    smoothing: float,
+    reduction: str,
+    rng: Any,
+    same_as_torch: Any,
 ) -> None:
     x = rng.standard_normal((7, 4)) * 3
     target = np.array([0, ignored, 3, 1, ignored, 2 if ignored == -100 else 0, 1])
@@ -60,7 +63,12 @@ def test_ignored_classes_and_smoothing_match(
     def loss(t: Any, a: Any, c: Any) -> Any:
         w = t.tensor(weight) if weighted else None
         return t.nn.functional.cross_entropy(
-            a, c, w, ignore_index=ignored, reduction=reduction, label_smoothing=smoothing
+            a,
+            c,
+            w,
+            ignore_index=ignored,
+            reduction=reduction,
+            label_smoothing=smoothing,
         )
 
     same_as_torch(loss, x, target, rtol=1e-11)

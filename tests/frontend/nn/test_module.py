@@ -15,7 +15,8 @@ from treadle import nn
 def network(library: Any) -> Any:
     """A small tree of modules with a buffer, built with either library."""
     net = library.nn.Sequential(
-        library.nn.Linear(2, 3), library.nn.Sequential(library.nn.ReLU(), library.nn.Linear(3, 1))
+        library.nn.Linear(2, 3),
+        library.nn.Sequential(library.nn.ReLU(), library.nn.Linear(3, 1)),
     )
     net.register_buffer("scale", library.ones(2))
     net[1].register_buffer("hidden", library.zeros(1), persistent=False)
@@ -30,7 +31,12 @@ class Doubler(nn.Module):
 def test_names_come_in_pytorchs_order() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
     ours, theirs = network(treadle), network(torch)
-    for method in ("named_parameters", "named_modules", "named_children", "named_buffers"):
+    for method in (
+        "named_parameters",
+        "named_modules",
+        "named_children",
+        "named_buffers",
+    ):
         names = [[name for name, _ in getattr(net, method)()] for net in (ours, theirs)]
         assert names[0] == names[1], method
     assert list(ours.state_dict()) == list(theirs.state_dict())
@@ -210,7 +216,9 @@ def test_hooks_see_and_replace_arguments_and_results() -> None:
             lambda m, args, kwargs: (args, {"extra": 0.5}), with_kwargs=True
         ),
         module.register_forward_hook(
-            lambda m, args, kwargs, out: out + kwargs["extra"], with_kwargs=True, prepend=True
+            lambda m, args, kwargs, out: out + kwargs["extra"],
+            with_kwargs=True,
+            prepend=True,
         ),
     ]
     assert module(one).tolist() == [50.0]
@@ -240,7 +248,9 @@ def test_global_hooks_run_for_every_module() -> None:
     assert seen == ["Linear", "ReLU", "Linear", "Sequential", "Sequential"]
 
 
-def test_only_an_outermost_call_without_gradients_is_a_boundary(monkeypatch: Any) -> None:
+def test_only_an_outermost_call_without_gradients_is_a_boundary(
+    monkeypatch: Any,
+) -> None:
     from treadle.nn import module_call
 
     boundaries: list[int] = []

@@ -26,7 +26,13 @@ AVG_OPTIONS: list[dict[str, Any]] = [
     {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
     {"kernel_size": 3, "stride": 2, "ceil_mode": True},
     {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True},
-    {"kernel_size": 3, "stride": 4, "padding": 1, "ceil_mode": True, "count_include_pad": False},
+    {
+        "kernel_size": 3,
+        "stride": 4,
+        "padding": 1,
+        "ceil_mode": True,
+        "count_include_pad": False,
+    },
     {"kernel_size": 2, "divisor_override": 3},
 ]
 
@@ -97,7 +103,5 @@ def test_pooling_layers_print_their_window() -> None:
     assert repr(nn.MaxPool2d(2)) == (
         "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"
     )
-    assert repr(nn.AvgPool2d((2, 3))) == (
-        "AvgPool2d(kernel_size=(2, 3), stride=(2, 3), padding=0)"
-    )
+    assert repr(nn.AvgPool2d((2, 3))) == ("AvgPool2d(kernel_size=(2, 3), stride=(2, 3), padding=0)")
     assert repr(nn.AvgPool1d(2)) == "AvgPool1d(kernel_size=(2,), stride=(2,), padding=(0,))"

@@ -115,7 +115,11 @@ def test_random_split_is_disjoint_and_complete() -> None:
 
 
 def test_streams_are_batched_as_they_come() -> None:
-    assert [batch.tolist() for batch in DataLoader(Stream(), 2)] == [[0, 1], [2, 3], [4]]
+    assert [batch.tolist() for batch in DataLoader(Stream(), 2)] == [
+        [0, 1],
+        [2, 3],
+        [4],
+    ]
     assert list(DataLoader(Stream(), None)) == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="expected unspecified shuffle option"):
         DataLoader(Stream(), shuffle=True)
@@ -129,7 +133,11 @@ def test_samplers() -> None:
     assert len(drawn) == 20
     assert set(drawn) <= {0, 1, 2}
     assert sorted(SubsetRandomSampler([4, 7, 9])) == [4, 7, 9]
-    assert list(BatchSampler(SequentialSampler(range(5)), 2, False)) == [[0, 1], [2, 3], [4]]
+    assert list(BatchSampler(SequentialSampler(range(5)), 2, False)) == [
+        [0, 1],
+        [2, 3],
+        [4],
+    ]
     assert list(BatchSampler(SequentialSampler(range(5)), 2, True)) == [[0, 1], [2, 3]]
 
 
@@ -174,17 +182,21 @@ def test_what_cannot_be_collated_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shuffle": True, "sampler": [0]}, "sampler option is mutually exclusive with shuffle"),
-        ({"batch_sampler": [[0]], "batch_size": 2}, "batch_sampler option is mutually exclusive"),
+        (
+            {"shuffle": True, "sampler": [0]},
+            "sampler option is mutually exclusive with shuffle",
+        ),
+        (
+            {"batch_sampler": [[0]], "batch_size": 2},
+            "batch_sampler option is mutually exclusive",
+        ),
         ({"batch_size": None, "drop_last": True}, "disables auto-batching"),
         ({"batch_size": 0}, "batch_size should be a positive integer value"),
         ({"num_workers": -1}, "num_workers option should be non-negative"),
         ({"timeout": -1}, "timeout option should be non-negative"),
     ],
 )
-def test_options_that_exclude_each_other_are_refused(
-    options: dict[str, Any], message: str
-) -> None:
+def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         DataLoader(Squares(4), **options)
 
