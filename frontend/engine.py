@@ -100,6 +100,9 @@ def _build(request: Request) -> Runner:
         runner = program.run
         if settings.current().check:
             runner = _checked(graph, runner)
+    notify = programs.observed_run(graph)
+    if notify is not None:
+        runner = _notifying(runner, notify)
     _Totals.compiled += 1
     _Totals.seconds += time.perf_counter() - started
     return runner
@@ -126,6 +129,14 @@ def _checked(graph: Any, run: Runner) -> Runner:
         return results
 
     return check
+
+
+def _notifying(run: Runner, notify: Callable[[], None]) -> Runner:
+    def notifying(buffers: Sequence[Buffer]) -> list[Buffer]:
+        notify()
+        return run(buffers)
+
+    return notifying
 
 
 def _array(buffer: Buffer, type: TensorType) -> npt.NDArray[Any]:

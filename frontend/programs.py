@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,7 +27,9 @@ from treadle.runtime.target import host_target
 from treadle.tracer import locations
 from treadle.tracer.segment import Request
 
-_observers: list[Callable[[Graph], None]] = []
+# Told of every program that is built; gives a function to call at each of its runs.
+Observer: TypeAlias = Callable[[Graph], Callable[[], None]]
+_observers: list[Observer] = []
 
 
 def graph_of(request: Request) -> Graph:
@@ -71,14 +74,17 @@ def build(graph: Graph) -> Artifact:
 
 def load(graph: Graph) -> cpu.LoadedProgram:
     """A program ready to run."""
-    for notify in _observers:
-        notify(graph)
     return cpu.load(build(graph))
 
 
-def observe(function: Callable[[Graph], None]) -> None:
-    """Calls a function with the graph of every program that is built from now on."""
-    _observers.append(function)
+def observe(observer: Observer | None) -> None:
+    """Tells an observer of every program that is built from now on; None ends it."""
+    _observers[:] = [] if observer is None else [observer]
+
+
+def observed_run(graph: Graph) -> Callable[[], None] | None:
+    """What an observer wants called at each run of a program that was just built."""
+    return _observers[0](graph) if _observers else None
 
 
 def compare(graph: Graph, arrays: Sequence[Array], results: Sequence[Buffer]) -> None:

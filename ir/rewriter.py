@@ -9,9 +9,10 @@ import enum
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from treadle.ir.constants import constant_of
 from treadle.ir.errors import PassError
 from treadle.ir.graph import Graph, Locations
-from treadle.ir.ops.source import CONSTANT, INPUT
+from treadle.ir.ops.source import INPUT
 from treadle.ir.printer import describe
 from treadle.ir.value import Op, Value, make
 
@@ -156,7 +157,7 @@ def _carried(
         seen: set[Value] = set()
         while pending:
             target = pending.pop()
-            if target in seen or target.op in (CONSTANT, INPUT):
+            if target in seen or target.op is INPUT or constant_of(target) is not None:
                 continue
             seen.add(target)
             lines.setdefault(target, {}).update(dict.fromkeys(found))

@@ -172,6 +172,11 @@ def select_rare(condition: Term, yes: Term, no: Term) -> Term:
     return Term(Apply("select_rare", args, yes.dtype))
 
 
+def apply(op: str, x: Term) -> Term:
+    """Another op of one operand."""
+    return Term(Apply(op, (x.expression,), x.dtype))
+
+
 def fma(x: Term, y: Operand, z: Operand) -> Term:
     """x*y + z rounded once."""
     args = (x.expression, x._operand(y), x._operand(z))

@@ -89,16 +89,18 @@ class Expressions:
                 stack.pop()
                 continue
             target = self._expand(node)
-            wanted = node.args if target is node else (target,)
+            wanted = _wanted(node) if target is node else (target,)
             pending = [arg for arg in wanted if isinstance(arg, Apply) and not self._has(arg)]
             if pending:
                 stack.extend(reversed(pending))
                 continue
             stack.pop()
-            if target is node:
-                found = self._apply(node)
-            else:
+            if target is not node:
                 found = self._operand(target)
+            elif node.op == "select_rare":
+                found = self._select_rare(node)
+            else:
+                found = self._apply(node)
             self._code.remember(key, *found)
         result = self._code.computed(self._key(root))
         assert result is not None
@@ -134,6 +136,25 @@ class Expressions:
         operands = [self._operand(arg) for arg in node.args]
         value = self._scalars.apply(node.op, node.dtype, [value for value, _ in operands])
         return value, _NOTHING.union(*(reads for _, reads in operands))
+
+    def _select_rare(self, node: Apply) -> Computed:
+        """A selection whose first choice is computed only where some lane takes it."""
+        condition, some = self._operand(node.args[0])
+        common, others = self._operand(node.args[2])
+        reads = some | others
+        taken: list[Computed] = []
+
+        def run() -> None:
+            rare, sources = self.value(node.args[1])
+            taken.append((self._scalars.choose(condition, rare, common), sources))
+
+        wanted = self._memory.any_lane(condition) if condition.lanes else condition
+        then, test = self._code.branch(wanted, run)
+        chosen, sources = taken[0]
+        usual = self._code.splat(common, chosen.lanes)
+        joined = f"[{chosen.text}, %{then}], [{usual.text}, %{test}]"
+        value = self._code.value(f"phi {chosen.type} {joined}", chosen.dtype, chosen.lanes)
+        return value, reads | sources
 
     # --- leaves -----------------------------------------------------------------------------------
 
@@ -202,6 +223,11 @@ class Expressions:
             ]
             value = self._scalars.apply(leaf.op, value.dtype, halves)
         return self._code.extract(value, 0), frozenset((register.name,))
+
+
+def _wanted(node: Apply) -> tuple[Expression, ...]:
+    """The operands to compute before the node itself."""
+    return (node.args[0], node.args[2]) if node.op == "select_rare" else node.args
 
 
 def _collect_variables(root: Apply) -> None:

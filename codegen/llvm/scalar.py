@@ -24,7 +24,7 @@ _BOOL_BINARY = {
 # roundeven it is a function of every C library, for CPUs without the instruction.
 _FLOAT_UNARY = {
     "abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "trunc": "trunc",
-    "round": "rint",
+    "round": "rint", "sin_library": "sin", "cos_library": "cos",
 }  # fmt: skip
 _ORDERED = {"eq": "oeq", "ne": "une", "lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge"}
 _SELECTING = {"maximum": "gt", "minimum": "lt", "number_max": "gt", "number_min": "lt"}

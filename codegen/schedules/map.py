@@ -31,6 +31,7 @@ from treadle.codegen.schedules.tiling import (
     wanted_tasks,
 )
 from treadle.codegen.target import Target
+from treadle.ir.errors import CompilationError
 from treadle.ir.index import Index, Var, constant
 from treadle.ir.types import DType, element_count
 
@@ -74,8 +75,18 @@ def elements_of(
     return written
 
 
-def schedule_map(kernel: Problem, results: Sequence[Result]) -> tuple[Names, Statements]:
-    """The loops that compute results of one element count."""
+def schedule_map(
+    kernel: Problem, results: Sequence[Result], most_tasks: int = 1 << 30
+) -> tuple[Names, Statements]:
+    """The loops that compute results of one element count.
+
+    Raises:
+        CompilationError: the counts differ.
+    """
+    counts = {result.value.type.numel for result in results}
+    if len(counts) != 1:
+        found = ", ".join(str(result.value.type) for result in results)
+        raise CompilationError(f"a kernel's results need one element count, found {found}")
     count = element_count(results[0].value.shape)
     extents = refined([result.value.shape for result in results])
 
@@ -100,7 +111,7 @@ def schedule_map(kernel: Problem, results: Sequence[Result]) -> tuple[Names, Sta
 
     lane = min(reversed(axes), key=price)
     weight = cost(nodes) + len(results)
-    wanted = wanted_tasks(kernel.target, count * weight)
+    wanted = min(most_tasks, wanted_tasks(kernel.target, count * weight))
     return names, _nest(names, axes, lane, written, weight, wanted)
 
 

@@ -5,11 +5,12 @@ A base that is not overwritten in place is copied first, by the tasks that chang
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from treadle.codegen.element import Elements
-from treadle.codegen.loops import Apply, Expression, Load, LoopKind, Store
-from treadle.codegen.schedules.axes import at_variables, axis_variables, lane_cost
+from treadle.codegen.loops import Apply, Buffer, Expression, Load, LoopKind, Store
+from treadle.codegen.schedules.axes import at_variables, axis_variables
 from treadle.codegen.schedules.expressions import Rewriter, cost, postorder
 from treadle.codegen.schedules.map import lanes_of, schedule_map
 from treadle.codegen.schedules.problem import Problem, Result, Written, alias_of, needs_update
@@ -93,39 +94,127 @@ def _only_result(problem: Problem, value: Value) -> None:
 def _scatter(problem: Problem, value: Value) -> tuple[Names, Statements]:
     """Adds elements in order of their position; positions of other axes may run together."""
     _only_result(problem, value)
-    (axis,) = value.attrs
-    data, index, source = value.inputs
-    buffer = problem.outputs[0]
     elements = Elements(problem.inputs, {})
-    axes = axis_variables(source.shape)
+    data, index, source = value.inputs
+    axes = axis_variables(data.shape)
     at = tuple(at_variables(axes))
-    wanted = elements.at(index, at)
-    added = elements.at(source, at)
     kept = elements.at(data, at)
+    wanted, added = elements.at(index, at), elements.at(source, at)
     nodes = postorder([wanted, added, kept])
-    lanes = lanes_of(problem.target, nodes, [buffer.dtype])
+    lanes = lanes_of(problem.target, nodes, [value.dtype])
     names = Names(problem.target, lanes)
-    nest = _ScatterNest(names, problem, value, elements)
-    return names, nest.statements()
+    nest = _Scatter(names, value, problem.outputs[0], axes, wanted, added, kept)
+    nest.copies = alias_of(problem, value) is None
+    return names, nest.statements(cost(nodes) + 2)
 
 
-class _ScatterNest:
-    """Loops of a scatter: other axes outside, copied and added to in slabs of their own."""
+class _Scatter:
+    """Loops over the axes that are not scattered; inside, a slab is copied and added to.
+
+    Lanes run along the innermost axis: as columns where it is not the scattered one, else only
+    in the copy, since elements of one slab may meet.
+    """
+
+    copies = True
 
     def __init__(
-        self, names: Names, problem: Problem, value: Value, elements: Elements
+        self,
+        names: Names,
+        value: Value,
+        buffer: Buffer,
+        axes: Sequence[Var],
+        wanted: Expression,
+        added: Expression,
+        kept: Expression,
     ) -> None:
         self.names = names
-        self.problem = problem
         self.value = value
-        self.axis: int = value.attrs[0]
-        self.data, self.index, self.source = value.inputs
-        self.buffer = problem.outputs[0]
-        self.copies = alias_of(problem, value) is None
-        self.axes = axis_variables(self.source.shape)
-        at = tuple(at_variables(self.axes))
-        self.wanted = elements.at(self.index, at)
-        self.added = elements.at(self.source, at)
-        self.base_axes = [Var(f"b{nth}", extent) for nth, extent in enumerate(self.data.shape)]
-        self.base_at = tuple(at_variables(self.base_axes))
-        self.kept = elements.at(self.data, self.base_at)
+        self.buffer = buffer
+        self.axes = axes
+        self.wanted, self.added, self.kept = wanted, added, kept
+        self.scattered = axes[value.attr("axis")]
+        long = [axis for axis in axes if axis.extent > 1]
+        self.lane = long[-1] if long and long[-1] is not self.scattered else None
+        self.place = linearize(at_variables(axes), contiguous_strides(value.shape))
+        self.count = value.inputs[1].shape[value.attr("axis")]
+
+    def statements(self, weight: int) -> Statements:
+        """The whole kernel."""
+        names, lane = self.names, self.lane
+        outer = [axis for axis in self.axes if axis not in (lane, self.scattered)]
+        each = self.scattered.extent * self.copies + self.count
+        work = math.prod(axis.extent for axis in self.axes) // self.scattered.extent * each
+        wanted = wanted_tasks(names.target, work * weight)
+        strip_count, tail = strips(lane.extent, names.lanes, 1) if lane else (0, Strip(0))
+
+        def columns(at: Sequence[Index], start: Index, strip: Strip) -> Statements:
+            position = dict(zip(outer, at, strict=True))
+            return self._copied(position, start, strip) + self._added(position, start, strip)
+
+        def main(at: list[Index], number: Index) -> Statements:
+            return columns(at, number * names.lanes, Strip(1))
+
+        def rest(at: list[Index]) -> Statements:
+            if lane and not tail.slots:
+                return ()
+            return columns(at, constant(strip_count * names.lanes), tail)
+
+        return task_nest(names, [axis.extent for axis in outer], strip_count, wanted, main, rest)
+
+    def _copied(self, at: dict[Var, Index], start: Index, strip: Strip) -> Statements:
+        if not self.copies:
+            return ()
+        if self.lane:
+            lane = self.lane
+            inner = self.names.var("c", self.scattered.extent)
+            moved = {**at, self.scattered: variable(inner)}
+            body = strip_loop(
+                self.names, strip, start, lambda here, _l, _s: self._copy({**moved, lane: here})
+            )
+            return loop(inner, LoopKind.SERIAL, body)
+        count, tail = strips(self.scattered.extent, self.names.lanes, 1)
+        number = self.names.var("c", max(count, 1))
+
+        def along(begin: Index, some: Strip) -> Statements:
+            return strip_loop(
+                self.names,
+                some,
+                begin,
+                lambda here, _l, _s: self._copy({**at, self.scattered: here}),
+            )
+
+        main = along(variable(number) * self.names.lanes, Strip(1)) if count else ()
+        whole = loop(number, LoopKind.SERIAL, main)
+        return whole + along(constant(count * self.names.lanes), tail)
+
+    def _copy(self, at: dict[Var, Index]) -> Statements:
+        rewrite = Rewriter(at)
+        return (Store(self.buffer, rewrite.index(self.place), rewrite(self.kept)),)
+
+    def _added(self, at: dict[Var, Index], start: Index, strip: Strip) -> Statements:
+        if not self.count:
+            return ()
+        inner = self.names.var("s", self.count)
+        moved = {**at, self.scattered: variable(inner)}
+        if self.lane:
+            lane = self.lane
+            body = strip_loop(
+                self.names, strip, start, lambda here, _l, _s: self._add({**moved, lane: here})
+            )
+        else:
+            body = self._add(moved)
+        return loop(inner, LoopKind.SERIAL, body)
+
+    def _add(self, at: dict[Var, Index]) -> Statements:
+        rewrite = Rewriter(at)
+        wanted = dynamic(rewrite(self.wanted), *_ANY_INDEX)
+        guard = [Bound(wanted, 0, self.scattered.extent)]
+        for axis, extent in zip(self.axes, self.value.inputs[1].shape, strict=True):
+            # The index may be shorter than the base along the other axes.
+            if axis is not self.scattered and extent < axis.extent:
+                guard.append(Bound(at[axis], 0, extent))
+        where = {axis: at.get(axis, constant(0)) for axis in self.axes}
+        place = Rewriter({**where, self.scattered: wanted}).index(self.place)
+        old = Load(self.buffer, place, tuple(guard))
+        new = Apply("add", (old, guarded(rewrite(self.added), guard[1:])), self.value.dtype)
+        return (Store(self.buffer, place, new, tuple(guard)),)

@@ -44,7 +44,7 @@ def _move_one_element(value: Value) -> Value | None:
     x = value.inputs[0]
     if x.op is not m.EXPAND or x.inputs[0].type.numel != 1:
         return None
-    return b.broadcast_to(b.reshape(x.inputs[0], ()), value.shape)
+    return b.broadcast_to(b.reshape(x.inputs[0], (1,) * value.ndim), value.shape)
 
 
 def _slice_chain(value: Value) -> Value | None:

@@ -182,9 +182,7 @@ def _concat(draw: Draw, x: Value, values: list[Value]) -> Value:
     def rest(value: Value) -> tuple[int, ...]:
         return value.shape[:axis] + value.shape[axis + 1 :]
 
-    fitting = [
-        y for y in values if y.dtype is x.dtype and y.ndim == x.ndim and rest(y) == rest(x)
-    ]
+    fitting = [y for y in values if y.dtype is x.dtype and y.ndim == x.ndim and rest(y) == rest(x)]
     return b.concat([x, draw(st.sampled_from(fitting))], axis)
 
 

@@ -62,7 +62,9 @@ def test_arguments_must_fit() -> None:
 
 
 def test_errors_name_the_value() -> None:
-    with pytest.raises(EvaluationError, match=r"input\(\) .*f32\[3\]: program input 1 has no array"):
+    with pytest.raises(
+        EvaluationError, match=r"input\(\) .*f32\[3\]: program input 1 has no array"
+    ):
         evaluate([X + Y], {X: ONES})
 
 

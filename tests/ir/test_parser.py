@@ -104,8 +104,7 @@ ERRORS = [
     ),
     (
         program("  %0: f32[2,4] = neg(%0)"),
-        "2:3: error: expected a new value, found %0 a second time\n"
-        "  %0: f32[2,4] = neg(%0)\n  ^",
+        "2:3: error: expected a new value, found %0 a second time\n  %0: f32[2,4] = neg(%0)\n  ^",
     ),
     (
         program("\t%1: f33[2] = neg(%0)"),

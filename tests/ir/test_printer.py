@@ -67,9 +67,7 @@ def test_attributes_are_readable() -> None:
         "pad(f32[2]) {low = [1], high = [-1], interior = [0], value = 0.1}: f32[2]"
     )
     assert "padding = [[0, 1]]" in describe(
-        b.conv(
-            b.reshape(x, (1, 1, 1, 2)), b.reshape(x, (1, 2, 1, 1)), (1,), ((0, 1),), (1,), (1,)
-        )
+        b.conv(b.reshape(x, (1, 1, 1, 2)), b.reshape(x, (1, 2, 1, 1)), (1,), ((0, 1),), (1,), (1,))
     )
 
 

@@ -83,7 +83,9 @@ def test_a_rule_must_keep_the_type() -> None:
 
 def test_rules_that_lead_in_a_circle_are_found() -> None:
     back = Rule("sin-to-exp", (e.SIN,), lambda v: b.exp(v.inputs[0]), "wrong")
-    with pytest.raises(PassError, match=r"rules lead from exp\(f32\[2\]\): f32\[2\] back to itself"):
+    with pytest.raises(
+        PassError, match=r"rules lead from exp\(f32\[2\]\): f32\[2\] back to itself"
+    ):
         rewrite(program(b.exp(X)), [EXP_TO_SIN, back])
     around = Rule("wrap", (e.EXP,), lambda v: b.neg(b.neg(v)), "wrong")
     with pytest.raises(PassError, match="back to itself"):

@@ -108,6 +108,8 @@ def _nll(
 
 _nll_loss = operation("NllLossBackward0")(_nll)
 _nll_loss2d = operation("NllLoss2DBackward0")(_nll)
+# PyTorch reshapes other ranks to two axes of places, and back.
+_nll_loss_view = operation("ViewBackward0")(_nll)
 
 
 def nll_loss(
@@ -134,6 +136,8 @@ def nll_loss(
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
     run = _nll_loss2d if input.ndim > 2 else _nll_loss
+    if input.ndim not in (1, 2, 4) and reduction == "none":
+        run = _nll_loss_view
     result: Tensor = run(input, target, weight, ignore_index, reduction)
     return result
 

@@ -79,7 +79,7 @@ def _convolution(
     out, per_group, *kernel = weight.shape
     grouped = b.reshape(input, (batch, groups, channels // groups, *extents))
     filters = b.reshape(weight, (groups, out // groups, per_group, *kernel))
-    result = b.conv(grouped, filters, stride, padding, dilation)
+    result = b.conv(grouped, filters, stride, padding, dilation, (1,) * len(extents))
     result = b.reshape(result, (batch, out, *result.shape[3:]))
     if bias is None:
         return result

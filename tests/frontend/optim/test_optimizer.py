@@ -145,7 +145,7 @@ ERRORS: list[Any] = [
 @pytest.mark.parametrize("number", range(len(ERRORS)))
 def test_bad_input_raises_what_pytorch_raises(number: int) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
-    with pytest.raises(Exception) as expected:  # noqa: PT011
+    with pytest.raises(Exception) as expected:
         ERRORS[number](torch)
     with pytest.raises(expected.type) as found:
         ERRORS[number](treadle)

@@ -45,10 +45,16 @@ CASES: dict[str, list[Case]] = {
         Case([], lambda: full(0.0) * full(INF), lambda: full(NAN)),
         Case([], lambda: b.sqrt(full(2.0, dtype=float16)), lambda: full(1.4140625, dtype=float16)),
         Case([], lambda: b.lt(full(NAN), full(1.0)), lambda: full(False, dtype=bool_)),
-        Case([], lambda: b.select(full(True, dtype=bool_), full(1.0), full(2.0)), lambda: full(1.0)),
+        Case(
+            [], lambda: b.select(full(True, dtype=bool_), full(1.0), full(2.0)), lambda: full(1.0)
+        ),
         Case([], lambda: b.cast(full(-1.0), uint8), lambda: full(0, dtype=uint8)),
-        Case([], lambda: full(127, dtype=int8) + full(1, dtype=int8), lambda: full(-128, dtype=int8)),
-        Case([], lambda: full(-7, dtype=int64) / full(2, dtype=int64), lambda: full(-3, dtype=int64)),
+        Case(
+            [], lambda: full(127, dtype=int8) + full(1, dtype=int8), lambda: full(-128, dtype=int8)
+        ),
+        Case(
+            [], lambda: full(-7, dtype=int64) / full(2, dtype=int64), lambda: full(-3, dtype=int64)
+        ),
         Case([], lambda: full(3, dtype=int64) ** 4, lambda: full(81, dtype=int64)),
         Case([], lambda: b.bitcast(full(1.0), int32), lambda: full(0x3F800000, dtype=int32)),
         Case([], lambda: b.exp(full(1.0)), None),

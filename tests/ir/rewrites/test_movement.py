@@ -27,7 +27,9 @@ def cut(x: Value, start: int, stop: int, step: int = 1) -> Value:
 
 CASES: dict[str, list[Case]] = {
     "reshape-chain": [
-        Case([F], lambda x: b.reshape(b.reshape(x, (256,)), (4, 64)), lambda x: b.reshape(x, (4, 64))),
+        Case(
+            [F], lambda x: b.reshape(b.reshape(x, (256,)), (4, 64)), lambda x: b.reshape(x, (4, 64))
+        ),
         Case([F], lambda x: b.reshape(b.reshape(x, (256,)), (16, 16)), lambda x: x),
     ],
     "permute-chain": [
@@ -51,12 +53,12 @@ CASES: dict[str, list[Case]] = {
         Case(
             [ONE],
             lambda x: b.reshape(b.broadcast_to(x, (2, 3)), (6,)),
-            lambda x: b.broadcast_to(b.reshape(x, ()), (6,)),
+            lambda x: b.broadcast_to(b.reshape(x, (1,)), (6,)),
         ),
         Case(
             [ONE],
             lambda x: b.flip(b.permute(b.broadcast_to(x, (2, 3)), (1, 0)), (0,)),
-            lambda x: b.broadcast_to(b.reshape(x, ()), (3, 2)),
+            lambda x: b.broadcast_to(x, (3, 2)),
         ),
         Case([TALL], lambda x: b.reshape(b.broadcast_to(x, (5, 3)), (15,)), None),
     ],
@@ -81,9 +83,13 @@ CASES: dict[str, list[Case]] = {
     ],
     "slice-of-pad": [
         Case([ROW], lambda x: cut(pad(x, 2, 3), 3, 9), lambda x: cut(x, 1, 7)),
-        Case([ROW], lambda x: cut(pad(x, 2, 3, 1), 4, 12, 4), lambda x: cut(x, 1, 6, 2)),
+        Case([ROW], lambda x: cut(pad(x, 2, 3, 1), 4, 12, 4), lambda x: cut(x, 1, 4, 2)),
         Case([ROW], lambda x: cut(pad(x, -2, 3), 0, 6), lambda x: cut(x, 2, 8)),
-        Case([ROW], lambda x: cut(pad(x, 2, 3, value=1.0), 0, 2), lambda x: b.full((2,), 1.0, float32)),
+        Case(
+            [ROW],
+            lambda x: cut(pad(x, 2, 3, value=1.0), 0, 2),
+            lambda x: b.full((2,), 1.0, float32),
+        ),
         Case([ROW], lambda x: cut(pad(x, 2, 3), 10, 13), lambda x: b.full((3,), 0.0, float32)),
         Case([ROW], lambda x: cut(pad(x, 2, 3), 1, 4), None),
         Case([ROW], lambda x: cut(pad(x, 2, 3, 1), 4, 7), None),
