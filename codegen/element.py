@@ -174,6 +174,7 @@ def chosen(
     if value.dtype is bool_:
         default = bool(default)
     result = elements.const(default, value.dtype)
+    found = [access for access in found if not any(map(_never, access.guard))]
     for nth, access in reversed(list(enumerate(found))):
         inner = joined(guard, access.guard)
         operand = yield value.inputs[access.operand], access.position, inner
@@ -185,6 +186,11 @@ def chosen(
         else:
             result = elements.select(access.guard, operand, result)
     return result
+
+
+def _never(bound: Bound) -> bool:
+    least, greatest = bound.index.bounds()
+    return greatest < bound.low or least >= bound.high
 
 
 def _gather(
@@ -267,10 +273,9 @@ def fold_access(value: Value, position: At, within: Sequence[Index]) -> Access:
     for nth, (axis, stride, dilation) in enumerate(zip(axes, strides, dilations, strict=True)):
         count = value.inputs[0].shape[axis]
         shifted = windows[axis] - within[nth] * dilation
-        bound = Bound(shifted, 0, (count - 1) * stride + 1, stride)
-        if not bound.always():
-            guard.append(bound)
         windows[axis] = shifted // stride
+        bounds = (Bound(windows[axis], 0, count), Bound(shifted % stride, 0, 1))
+        guard += [bound for bound in bounds if not bound.always()]
     return Access(0, (*windows[: len(shape)], *within), tuple(guard))
 
 

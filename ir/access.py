@@ -68,15 +68,16 @@ def _slice(value: Value, position: Position) -> list[Access]:
 
 def _pad(value: Value, position: Position) -> list[Access]:
     low, _high, interior, fill = value.attrs
-    moved, guard = [], []
+    moved: list[Index] = []
+    guard: list[Bound] = []
     source = value.inputs[0].shape
     for at, before, between, extent in zip(position, low, interior, source, strict=True):
         step = between + 1
         shifted = at - before
-        bound = Bound(shifted, 0, (extent - 1) * step + 1, step)
-        if not bound.always():
-            guard.append(bound)
-        moved.append(shifted if step == 1 else shifted // step)
+        moved.append(shifted // step)
+        # Bounds on the operand's own position, so that they follow it through simplification.
+        bounds = (Bound(moved[-1], 0, extent), Bound(shifted % step, 0, 1))
+        guard += [bound for bound in bounds if not bound.always()]
     return [Access(0, tuple(moved), tuple(guard), fill)]
 
 

@@ -23,9 +23,8 @@ class Token(NamedTuple):
 
 
 _TOKEN = re.compile(
-    r"""
-    (?P<space>\s+)
-  | (?P<comment>//[^\n]*)
+    r"""\s*(?:
+    (?P<comment>//[^\n]*)
   | (?P<value>%\d+)
   | (?P<symbol>@(?:[A-Za-z_][\w.$-]*|"(?:[^"\\\n]|\\.)*"))
   | (?P<string>"(?:[^"\\\n]|\\.)*")
@@ -33,7 +32,9 @@ _TOKEN = re.compile(
   | (?P<integer>-?\d+)
   | (?P<word>[A-Za-z_][\w-]*)
   | (?P<mark>[()\[\]{},:=])
+  | (?P<end>\Z)
   | (?P<unknown>.)
+  )
     """,
     re.VERBOSE,
 )
@@ -42,15 +43,13 @@ _TOKEN = re.compile(
 def tokenize(text: str) -> list[Token]:
     """The tokens of a text, without white space, closed by an ``end``."""
     tokens = []
+    text = text.rstrip()
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or ""
-        if kind == "space":
-            continue
-        token = Token(kind, match.group(), match.start())
+        token = Token(kind, match[kind], match.start(kind))
         if kind == "unknown":
             raise error_at(text, token.offset, f"expected IR text, found {token}")
         tokens.append(token)
-    tokens.append(Token("end", "", len(text.rstrip())))
     return tokens
 
 

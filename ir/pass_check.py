@@ -58,11 +58,12 @@ def random_array(type: TensorType, generator: np.random.Generator, special: bool
     if dtype.kind in "iu":
         low = -3 if special and dtype.kind == "i" else 0
         return generator.integers(low, 4, type.shape).astype(dtype.numpy)
-    numbers = generator.standard_normal(type.shape)
+    numbers = generator.standard_normal(type.numel)
     if special:
-        chosen = generator.choice(_SPECIAL, type.shape)
-        numbers = np.where(generator.random(type.shape) < 0.5, chosen, numbers)
-    return np.asarray(numbers).astype(dtype.numpy)
+        # Half of the places, in turn, so that every special value is there.
+        places = generator.permutation(type.numel)[: -(-type.numel // 2)]
+        numbers[places] = np.resize(generator.permutation(_SPECIAL), len(places))
+    return numbers.reshape(type.shape).astype(dtype.numpy)
 
 
 def same(before: Array, after: Array, exact: bool = True) -> bool:

@@ -66,6 +66,8 @@ class Conversions:
         if source is dtype:
             return value
         if dtype is bool_:
+            if source is float16:
+                return self.cast(self.cast(value, float32), bool_)
             relation = "fcmp une" if source.is_floating_point else "icmp ne"
             return self._test(relation, value, self._number(0, value))
         if source.is_floating_point:

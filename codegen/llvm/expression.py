@@ -142,16 +142,19 @@ class Expressions:
         condition, some = self._operand(node.args[0])
         common, others = self._operand(node.args[2])
         reads = some | others
+        lanes = max(condition.lanes, common.lanes)
+        usual = self._code.splat(common, lanes)
         taken: list[Computed] = []
 
         def run() -> None:
             rare, sources = self.value(node.args[1])
-            taken.append((self._scalars.choose(condition, rare, common), sources))
+            taken.append((self._scalars.choose(condition, rare, usual), sources))
 
         wanted = self._memory.any_lane(condition) if condition.lanes else condition
         then, test = self._code.branch(wanted, run)
         chosen, sources = taken[0]
-        usual = self._code.splat(common, chosen.lanes)
+        if chosen.lanes != lanes:
+            raise ValueError("select_rare has a vector beside scalars")
         joined = f"[{chosen.text}, %{then}], [{usual.text}, %{test}]"
         value = self._code.value(f"phi {chosen.type} {joined}", chosen.dtype, chosen.lanes)
         return value, reads | sources

@@ -57,10 +57,11 @@ class Module:
         return "\n".join([*self._declarations, "", *self._functions, *tail]) + "\n"
 
     def _unused(self, name: str) -> str:
-        unused, count = name, 1
+        # A kernel named as a function of the C library would be called in its place.
+        unused, count = f"kernel.{name}", 1
         while unused in self._names:
             count += 1
-            unused = f"{name}_{count}"
+            unused = f"kernel.{name}_{count}"
         self._names.add(unused)
         return unused
 

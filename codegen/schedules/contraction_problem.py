@@ -43,7 +43,8 @@ class Operand:
 
     def depends(self, var: Var) -> bool:
         """Whether the factor differs along an axis."""
-        return any(var in variables(index) for index in self.position)
+        indices = (self.index,) if self.plain else self.position
+        return any(var in variables(index) for index in indices)
 
     def moved(self, replacement: Mapping[Var, Index]) -> Operand:
         """The operand with axes replaced by expressions."""

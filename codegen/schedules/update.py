@@ -97,13 +97,21 @@ def _scatter(problem: Problem, value: Value) -> tuple[Names, Statements]:
     elements = Elements(problem.inputs, {})
     data, index, source = value.inputs
     axes = axis_variables(data.shape)
-    at = tuple(at_variables(axes))
-    kept = elements.at(data, at)
-    wanted, added = elements.at(index, at), elements.at(source, at)
+    kept = elements.at(data, tuple(at_variables(axes)))
+    # The index may be shorter than the base along the other axes.
+    along = Var("along", source.shape[value.attr("axis")])
+    moved = [along if nth == value.attr("axis") else axis for nth, axis in enumerate(axes)]
+    at = tuple(at_variables(moved))
+    guard = tuple(
+        Bound(position, 0, extent)
+        for position, axis, extent in zip(at, moved, source.shape, strict=True)
+        if extent < axis.extent
+    )
+    wanted, added = elements.at(index, at, guard), elements.at(source, at, guard)
     nodes = postorder([wanted, added, kept])
     lanes = lanes_of(problem.target, nodes, [value.dtype])
     names = Names(problem.target, lanes)
-    nest = _Scatter(names, value, problem.outputs[0], axes, wanted, added, kept)
+    nest = _Scatter(names, value, problem.outputs[0], axes, along, wanted, added, kept, guard)
     nest.copies = alias_of(problem, value) is None
     return names, nest.statements(cost(nodes) + 2)
 
@@ -123,26 +131,29 @@ class _Scatter:
         value: Value,
         buffer: Buffer,
         axes: Sequence[Var],
+        along: Var,
         wanted: Expression,
         added: Expression,
         kept: Expression,
+        guard: tuple[Bound, ...],
     ) -> None:
         self.names = names
         self.value = value
         self.buffer = buffer
         self.axes = axes
+        self.along = along
         self.wanted, self.added, self.kept = wanted, added, kept
+        self.guard = guard
         self.scattered = axes[value.attr("axis")]
         long = [axis for axis in axes if axis.extent > 1]
         self.lane = long[-1] if long and long[-1] is not self.scattered else None
         self.place = linearize(at_variables(axes), contiguous_strides(value.shape))
-        self.count = value.inputs[1].shape[value.attr("axis")]
 
     def statements(self, weight: int) -> Statements:
         """The whole kernel."""
         names, lane = self.names, self.lane
         outer = [axis for axis in self.axes if axis not in (lane, self.scattered)]
-        each = self.scattered.extent * self.copies + self.count
+        each = self.scattered.extent * self.copies + self.along.extent
         work = math.prod(axis.extent for axis in self.axes) // self.scattered.extent * each
         wanted = wanted_tasks(names.target, work * weight)
         strip_count, tail = strips(lane.extent, names.lanes, 1) if lane else (0, Strip(0))
@@ -192,10 +203,10 @@ class _Scatter:
         return (Store(self.buffer, rewrite.index(self.place), rewrite(self.kept)),)
 
     def _added(self, at: dict[Var, Index], start: Index, strip: Strip) -> Statements:
-        if not self.count:
+        if not self.along.extent:
             return ()
-        inner = self.names.var("s", self.count)
-        moved = {**at, self.scattered: variable(inner)}
+        inner = self.names.var("s", self.along.extent)
+        moved = {**at, self.along: variable(inner)}
         if self.lane:
             lane = self.lane
             body = strip_loop(
@@ -208,13 +219,11 @@ class _Scatter:
     def _add(self, at: dict[Var, Index]) -> Statements:
         rewrite = Rewriter(at)
         wanted = dynamic(rewrite(self.wanted), *_ANY_INDEX)
-        guard = [Bound(wanted, 0, self.scattered.extent)]
-        for axis, extent in zip(self.axes, self.value.inputs[1].shape, strict=True):
-            # The index may be shorter than the base along the other axes.
-            if axis is not self.scattered and extent < axis.extent:
-                guard.append(Bound(at[axis], 0, extent))
-        where = {axis: at.get(axis, constant(0)) for axis in self.axes}
-        place = Rewriter({**where, self.scattered: wanted}).index(self.place)
-        old = Load(self.buffer, place, tuple(guard))
-        new = Apply("add", (old, guarded(rewrite(self.added), guard[1:])), self.value.dtype)
-        return (Store(self.buffer, place, new, tuple(guard)),)
+        inside = [Bound(wanted, 0, self.scattered.extent)]
+        for bound in self.guard:
+            inside.append(Bound(rewrite.index(bound.index), bound.low, bound.high))
+        guard = tuple(inside)
+        place = Rewriter({**at, self.scattered: wanted}).index(self.place)
+        old = Load(self.buffer, place, guard)
+        new = Apply("add", (old, rewrite(self.added)), self.value.dtype)
+        return (Store(self.buffer, place, new, guard),)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -31,7 +32,7 @@ class MaxMin(NamedTuple):
 
 def axes_of(input: Value, dim: Dim) -> tuple[int, ...]:
     """Axes counted from 0; IndexError in PyTorch's words, RuntimeError for a repeated one."""
-    rank = max(input.ndim, 1)
+    rank = input.ndim or 1
     if dim is None or (not isinstance(dim, int) and not len(dim)):
         return tuple(range(input.ndim))
     dims = (dim,) if isinstance(dim, int) else tuple(dim)
@@ -243,16 +244,11 @@ def _variance(input: Value, dim: Dim, correction: float, keepdim: bool) -> Value
         raise RuntimeError("std and var only support floating point and complex dtypes")
     axes = axes_of(input, dim)
     count = math.prod(input.shape[axis] for axis in axes)
-    centre = b.sum(input, axes, keepdim=True) / float(builtins_max(count, 1))
+    centre = b.sum(input, axes, keepdim=True) / float(builtins.max(count, 1))
     spread = b.sub(input, b.broadcast_to(centre, input.shape))
     total = b.sum(spread * spread, axes, keepdim)
-    freedom = builtins_max(count - correction, 0)
+    freedom = builtins.max(count - correction, 0)
     return total / float(freedom) if freedom else b.div(total, 0.0)
-
-
-def builtins_max(first: float, second: float) -> float:
-    """The greater number (``max`` is the tensor function here)."""
-    return first if first > second else second
 
 
 @operation("VarBackward0")

@@ -36,7 +36,7 @@ class Parameter(Tensor):
             memo[id(self)] = found
         return found
 
-    def __repr__(self) -> str:  # type: ignore[override]
+    def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import treadle
 from treadle.ir import build as b
 from treadle.ir.types import float32, float64
 from treadle.ir.value import Value
@@ -18,6 +17,7 @@ from treadle.optim.optimizer import (
     Params,
     check_implementation,
     check_rate,
+    initial_zeros,
     zeros_like_parameter,
 )
 from treadle.tensor import Tensor
@@ -193,14 +193,14 @@ class Adam(Optimizer):
         for number, group in enumerate(self.param_groups):
             lr = self._scalar(number, "lr")
             beta1, beta2 = group["betas"]
-            options = (
-                float(beta1),
-                float(beta2),
-                float(group["eps"]),
-                float(group["weight_decay"]),
-                bool(group["decoupled_weight_decay"]),
-                bool(group["maximize"]),
-            )
+            options: dict[str, Any] = {
+                "beta1": float(beta1),
+                "beta2": float(beta2),
+                "eps": float(group["eps"]),
+                "weight_decay": float(group["weight_decay"]),
+                "decoupled": bool(group["decoupled_weight_decay"]),
+                "maximize": bool(group["maximize"]),
+            }
             for param in group["params"]:
                 if param.grad is None:
                     continue
@@ -208,15 +208,15 @@ class Adam(Optimizer):
                 means = state["exp_avg"], state["exp_avg_sq"], state["step"]
                 if group["amsgrad"]:
                     largest = state["max_exp_avg_sq"]
-                    _adam_amsgrad(param, *means, largest, param.grad, lr, *options)
+                    _adam_amsgrad(param, *means, largest, param.grad, lr, **options)
                 else:
-                    _adam(param, *means, param.grad, lr, *options)
+                    _adam(param, *means, param.grad, lr, **options)
         return loss
 
     def _state_of(self, param: Tensor, amsgrad: bool) -> dict[str, Any]:
         state = self.state[param]
         if not state:
-            state["step"] = treadle.zeros((), dtype=float32, device=param.device)
+            state["step"] = initial_zeros((), float32, param.device)
             state["exp_avg"] = zeros_like_parameter(param)
             state["exp_avg_sq"] = zeros_like_parameter(param)
             if amsgrad:

@@ -8,15 +8,17 @@ from __future__ import annotations
 import functools
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from typing import Any, TypeAlias
 
+import numpy as np
+
 import treadle
-from treadle.ir.types import float64
+from treadle.ir.types import Device, DType, float64
 from treadle.nn.module import clear_gradient
 from treadle.operation import runtime_scalar
-from treadle.tensor import Tensor
+from treadle.tensor import Tensor, from_array
 from treadle.utils.hooks import HookDict, RemovableHandle
 from treadle.utils.typename import typename
 
@@ -292,9 +294,18 @@ def _hook_step(kind: type[Optimizer]) -> None:
     kind.step = hooked_step  # type: ignore[method-assign]
 
 
+def initial_zeros(shape: Sequence[int], dtype: DType, device: Device) -> Tensor:
+    """State that starts at zero.
+
+    In memory, not recorded: zeros known to the first step's program would make it another program
+    than that of the steps that follow.
+    """
+    return from_array(np.zeros(tuple(shape), dtype.numpy), device)
+
+
 def zeros_like_parameter(param: Tensor) -> Tensor:
-    """State that starts at zero."""
-    return treadle.zeros_like(param.detach())
+    """State of a parameter's shape, dtype and device that starts at zero."""
+    return initial_zeros(param.shape, param.dtype, param.device)
 
 
 def check_rate(lr: Any) -> None:

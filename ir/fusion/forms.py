@@ -171,6 +171,8 @@ def _starts(form: Form, root: Value) -> list[tuple[Value, Position]]:
         operand = root.inputs[0]
         prefix = "w" if root.op.name == "fold" else "d"
         return [(operand, axes_of(operand.shape, prefix))]
+    if root.op.loop_class is LoopClass.CONTRACTION:
+        return []  # it reads each operand element many times
     home = form.home(root)
     if home is None:
         raise Refusal(f"{list(root.shape)} has no place in a kernel over {list(form.domain)}")
@@ -201,6 +203,8 @@ def product_places(body: Sequence[Value], roots: Sequence[Value]) -> dict[Value,
     Refusal where work after the contraction does not keep its elements one to one.
     """
     center = next(v for v in body if v.op.loop_class is LoopClass.CONTRACTION)
+    if not center.type.numel:
+        raise Refusal("it has no elements")
     places: dict[Value, Position] = {center: axes_of(center.shape)}
     for value in body:
         if value.op.name == "gather" or value.op.loop_class is LoopClass.RANDOM:

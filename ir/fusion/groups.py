@@ -19,7 +19,7 @@ from treadle.ir.fusion.forms import (
     product_places,
     reads,
 )
-from treadle.ir.fusion.stores import Stores
+from treadle.ir.fusion.stores import OPERAND, Stores
 from treadle.ir.graph import Graph
 from treadle.ir.value import Value
 
@@ -99,8 +99,7 @@ class Groups:
         form = form_of(root)
         group = Group(number, [root], form, body, leaves, set(), 1 << number)
         if form.kind in (Kind.MAP, Kind.ROWS):
-            found = self._reads(form, (root,))
-            group.aligned = {leaf for leaf, read in found.items() if read.at_home}
+            group.aligned = self._aligned(form, root)
         for leaf in leaves:
             self.readers.setdefault(leaf, set()).add(number)
             if leaf in self.owner:
@@ -111,6 +110,12 @@ class Groups:
             group.ancestors |= other.ancestors | other.members
         self.groups[number] = group
         self.owner[root] = number
+
+    def _aligned(self, form: Form, root: Value) -> set[Value]:
+        try:
+            return {leaf for leaf, read in self._reads(form, (root,)).items() if read.at_home}
+        except Refusal:
+            return set()
 
     def _reads(self, form: Form, roots: Sequence[Value]) -> dict[Value, Read]:
         try:
@@ -147,6 +152,8 @@ class Groups:
     def _check_edge(self, producer: Group, consumer: Group, leaf: Value) -> Form:
         """The form of a group and one that reads its ``leaf``; raises Refusal."""
         if consumer.form.kind is Kind.PRODUCT:
+            if self.stores.reasons[leaf] == OPERAND:
+                raise Refusal("a contraction reads its operands from memory")
             raise Refusal("a kernel with a contraction stores only what depends on it")
         if consumer.form.kind is Kind.FOLD:
             raise Refusal("a kernel with a fold stores only what depends on it")

@@ -15,7 +15,9 @@ from treadle.ir.value import LoopClass, Value
 
 # Enough consumers to decide by; more are not told apart.
 _MANY = 16
+OPERAND = "an operand of a contraction"
 # Operands are followed through these to the memory that a contraction reads.
+_ONE_TO_ONE = ("reshape", "permute")
 _FREE_MOVEMENT = ("reshape", "permute", "expand", "slice", "flip", "windows", "as_strided")
 
 
@@ -43,6 +45,8 @@ class Stores:
         self._require(graph)
         self._measure()
         self._choose()
+        for value in list(self.reasons):
+            self._sink(value)
         self._limit()
 
     def is_leaf(self, value: Value) -> bool:
@@ -62,7 +66,7 @@ class Stores:
             if value.op.loop_class is LoopClass.CONTRACTION:
                 self._store(value, "a contraction")
                 for operand in value.inputs:
-                    self._store(_source(operand), "an operand of a contraction")
+                    self._store(_source(operand), OPERAND)
             elif value.op.loop_class is LoopClass.REDUCTION:
                 self._store(value, "a reduction")
             start = costs.start_of_update(value)
@@ -107,6 +111,9 @@ class Stores:
                 if value.op.name == "fold" and self.work[value.inputs[0]] >= costs.EXPENSIVE:
                     # Every element of a fold looks at each window that could hold it.
                     self._store(self._cut(value.inputs[0]), "read by a fold and expensive")
+            elif value.op.name == "gather" and not self.is_leaf(_source(value.inputs[0])):
+                # Few elements of a large operand: best picked where that is computed.
+                self._store(value, "picked from computed values")
             elif costs.is_computed(value):
                 reason = self._reason(value, len(owners[value]), repeats)
                 if reason:
@@ -161,6 +168,34 @@ class Stores:
             shared = len(self.users[below]) > 1
             if costs.is_computed(below) and (total < fewest or (shared and total == fewest)):
                 best, fewest = below, total
+
+    def _sink(self, value: Value) -> None:
+        """Stores what a contraction or reduction is wanted for in place of its own result.
+
+        Where all further readers read a value computed from it element by element, its kernel can
+        store that value, and they need not compute it again.
+        """
+        if value.op.loop_class not in (LoopClass.CONTRACTION, LoopClass.REDUCTION):
+            return
+        wanted: dict[Value, None] = {}
+        seen = {value}
+        stack = [(value, value)]  # with the value whose memory a movement would read
+        while stack:
+            current, stored = stack.pop()
+            if not self.users[current]:
+                return
+            for user in self.users[current]:
+                elementwise = user.op.loop_class is LoopClass.ELEMENTWISE
+                if user in self.reasons and elementwise or user in seen:
+                    continue
+                if user in self.reasons or not (elementwise or user.op.name in _ONE_TO_ONE):
+                    wanted[stored] = None
+                    continue
+                seen.add(user)
+                stack.append((user, user if elementwise else stored))
+        if value not in wanted and sum(v.type.nbytes for v in wanted) <= value.type.nbytes:
+            for other in wanted:
+                self._store(other, f"wanted in place of a {value.op.name}")
 
     # --- what must be cut -------------------------------------------------------------------------
 

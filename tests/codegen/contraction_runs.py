@@ -20,7 +20,6 @@ from treadle.ir.interpreter import evaluate
 from treadle.ir.types import DType, TensorType, float32, float64
 from treadle.ir.value import Value
 from treadle.runtime import jit
-from treadle.runtime.target import host_target
 
 Array = np.ndarray[Any, Any]
 Case = Callable[[DType], Graph]
@@ -120,9 +119,7 @@ def run_native(
     kernel = kernel_of(graph, target, aliases)
     memory = memory_of(graph, arrays, aliases or {})
     module = Module(target)
-    if kernel.tasks > 1:
-        module.declare("")
-        module.add_function(_PARALLEL)
+    module.add_function(_PARALLEL)
     arguments = tuple((slot, 0) for slot in range(len(memory)))
     emit_entry(module, "main", [KernelCall(module.add_kernel(kernel), kernel.tasks, arguments)])
     text = module.text().replace("declare void @treadle_parallel(ptr, ptr, i64)", "")
@@ -132,18 +129,14 @@ def run_native(
     return memory[len(arrays) :]
 
 
-def native_target() -> Target:
-    """The widest of the known targets that this machine runs."""
-    lane_bytes = host_target().lane_bytes if hasattr(host_target(), "lane_bytes") else 32
-    return {64: AVX512, 32: AVX2}.get(lane_bytes, BASELINE)
-
-
 def expected(case: Case, arrays: Sequence[Array], dtype: DType) -> list[Array]:
     """Results by the interpreter, in float64 for floating-point dtypes."""
-    if not dtype.is_floating_point:
-        return [result.reshape(-1) for result in evaluate(case(dtype), list(arrays))]
-    wide = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in arrays]
-    return [result.reshape(-1) for result in evaluate(case(float64), wide)]
+    graph = case(float64 if dtype.is_floating_point else dtype)
+    bindings = {
+        value: array.astype(value.dtype.numpy)
+        for value, array in zip(graph.inputs, arrays, strict=True)
+    }
+    return [result.reshape(-1) for result in evaluate(graph.outputs, bindings)]
 
 
 def assert_close(found: Sequence[Array], wanted: Sequence[Array], dtype: DType) -> None:

@@ -73,34 +73,46 @@ ERRORS = [
     ),
     (
         program("  %1: f32[2,4] = nag(%0)"),
-        "2:18: error: expected an op (did you mean 'neg'?), found 'nag'\n"
-        "  %1: f32[2,4] = nag(%0)\n                 ^",
+        (
+            "2:18: error: expected an op (did you mean 'neg'?), found 'nag'\n"
+            "  %1: f32[2,4] = nag(%0)\n                 ^"
+        ),
     ),
     (
         program("  %1: f32[2,4] = neg(%3)"),
-        "2:22: error: expected a value defined above, found '%3'\n"
-        "  %1: f32[2,4] = neg(%3)\n                     ^",
+        (
+            "2:22: error: expected a value defined above, found '%3'\n"
+            "  %1: f32[2,4] = neg(%3)\n                     ^"
+        ),
     ),
     (
         program("  %1: f32[2,4] = neg(%0, %0)"),
-        "2:18: error: expected 1 operands of neg, found 2\n"
-        "  %1: f32[2,4] = neg(%0, %0)\n                 ^",
+        (
+            "2:18: error: expected 1 operands of neg, found 2\n"
+            "  %1: f32[2,4] = neg(%0, %0)\n                 ^"
+        ),
     ),
     (
         program("  %1: f32[] = constant() {valu = 3}"),
-        "2:27: error: expected an attribute of constant (value, dtype, device), found 'valu'\n"
-        "  %1: f32[] = constant() {valu = 3}\n                          ^",
+        (
+            "2:27: error: expected an attribute of constant (value, dtype, device), found 'valu'\n"
+            "  %1: f32[] = constant() {valu = 3}\n                          ^"
+        ),
     ),
     (
         program("  %1: f32[] = constant() {value = 3.0}"),
-        "2:15: error: expected constant with attribute dtype, found none\n"
-        "  %1: f32[] = constant() {value = 3.0}\n              ^",
+        (
+            "2:15: error: expected constant with attribute dtype, found none\n"
+            "  %1: f32[] = constant() {value = 3.0}\n              ^"
+        ),
     ),
     (
         program("  %1: f32[8] = reshape(%0) {shape = [9]}"),
-        "2:16: error: expected a valid reshape, found one that is not: "
-        "reshape cannot make [9] out of f32[2,4]\n"
-        "  %1: f32[8] = reshape(%0) {shape = [9]}\n               ^",
+        (
+            "2:16: error: expected a valid reshape, found one that is not: "
+            "reshape cannot make [9] out of f32[2,4]\n"
+            "  %1: f32[8] = reshape(%0) {shape = [9]}\n               ^"
+        ),
     ),
     (
         program("  %0: f32[2,4] = neg(%0)"),
@@ -108,8 +120,10 @@ ERRORS = [
     ),
     (
         program("\t%1: f33[2] = neg(%0)"),
-        "2:6: error: expected a dtype (bool, u8, u32, i8, i16, i32, i64, f16, f32, f64), "
-        "found 'f33'\n\t%1: f33[2] = neg(%0)\n\t    ^",
+        (
+            "2:6: error: expected a dtype (bool, u8, u32, i8, i16, i32, i64, f16, f32, f64), "
+            "found 'f33'\n\t%1: f33[2] = neg(%0)\n\t    ^"
+        ),
     ),
     (program(head="program f() {"), "1:9: error: expected a program's name (@name), found 'f'"),
     (program(head="program @f(%0: f32[-1]) {"), "expected an extent of at least 0, found '-1'"),

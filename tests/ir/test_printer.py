@@ -13,26 +13,25 @@ from treadle.ir.value import make
 
 
 def test_a_program_with_a_kernel_prints_as_documented() -> None:
-    x = input_value(0, TensorType(float32, (64, 1000)))
-    w = input_value(1, TensorType(float32, (1000, 100)))
+    x = input_value(0, TensorType(float32, (4, 3)))
+    w = input_value(1, TensorType(float32, (3, 2)))
     product = b.dot(x, w)
-    body = Graph("matmul", (x, w), (product, b.sum(product)), {product: (("net.py", 12),)})
+    body = Graph("mm", (x, w), (product, b.sum(product)), {product: (("net.py", 12),)})
     kernel = make(KERNEL, (x, w), (body, (Place("arena", 0), Place("donated", 1))))
     item = make(ITEM, (kernel,), (1,))
     lines = {kernel: (("net.py", 12), ("my model.py", 3))}
     graph = Graph("step", (x, w), (item, x), lines, frozenset({1}))
-    assert print_graph(graph) == textwrap.dedent(
-        """\
-        program @step(%0: f32[64,1000], %1: f32[1000,100] donated) {
-          %2: (f32[64,100], f32[]) = kernel(%0, %1) {memory = [arena 0, donated 1]} body @matmul(%0: f32[64,1000], %1: f32[1000,100]) {
-            %2: f32[64,100] = dot(%0, %1)  // net.py:12
-            %3: f32[] = sum(%2) {dims = [0, 1]}
-            return %2, %3
-          }  // net.py:12, "my model.py":3
-          %3: f32[] = item(%2) {index = 1}
-          return %3, %0
-        }
-        """  # noqa: E501
+    assert print_graph(graph) == (
+        "program @step(%0: f32[4,3], %1: f32[3,2] donated) {\n"
+        "  %2: (f32[4,2], f32[]) = kernel(%0, %1) {memory = [arena 0, donated 1]} "
+        "body @mm(%0: f32[4,3], %1: f32[3,2]) {\n"
+        "    %2: f32[4,2] = dot(%0, %1)  // net.py:12\n"
+        "    %3: f32[] = sum(%2) {dims = [0, 1]}\n"
+        "    return %2, %3\n"
+        '  }  // net.py:12, "my model.py":3\n'
+        "  %3: f32[] = item(%2) {index = 1}\n"
+        "  return %3, %0\n"
+        "}\n"
     )
 
 

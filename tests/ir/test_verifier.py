@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -121,11 +120,3 @@ PLACES: list[tuple[tuple[Any, ...], str]] = [
 @pytest.mark.parametrize(("places", "message"), PLACES, ids=[m for _, m in PLACES])
 def test_places_must_exist(places: tuple[Any, ...], message: str) -> None:
     assert re.search(re.escape(message), fault(make(ITEM, (kernel(*places),), (0,))))
-
-
-def test_a_long_chain_verifies() -> None:
-    value: Value = X
-    step: Callable[[Value], Value] = b.neg
-    for _ in range(100_000):
-        value = step(value)
-    verify(Graph("f", (X,), (value,)))

@@ -28,10 +28,8 @@ def _axes(window: Ints) -> Ints:
 
 def _padded(input: Value, low: Ints, high: Ints, value: float) -> Value:
     """``input`` with its window axes padded (or cut at the end, where ``high`` is negative)."""
-    stops = (
-        *input.shape[:2],
-        *(e + min(h, 0) for e, h in zip(input.shape[2:], high, strict=True)),
-    )
+    inside = tuple(e + min(h, 0) for e, h in zip(input.shape[2:], high, strict=True))
+    stops = (*input.shape[:2], *inside)
     if stops != input.shape:
         input = b.slice(input, (0,) * input.ndim, stops, (1,) * input.ndim)
     high = tuple(max(side, 0) for side in high)

@@ -24,10 +24,9 @@ def chosen_reduction(size_average: bool | None, reduce: bool | None, reduction: 
     """``reduction``, unless the older pair of flags is given, which wins with a warning."""
     if size_average is None and reduce is None:
         return reduction
+    found = "sum" if size_average is False else "mean"
     if reduce is False:
         found = "none"
-    else:
-        found = "sum" if size_average is False else "mean"
     warnings.warn(
         f"size_average and reduce args will be deprecated, please use reduction='{found}' instead.",
         stacklevel=3,

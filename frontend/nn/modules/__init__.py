@@ -39,6 +39,8 @@ from treadle.nn.modules.pooling import (
 )
 
 __all__ = [
+    "ELU",
+    "GELU",
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
@@ -49,9 +51,7 @@ __all__ = [
     "Conv3d",
     "CrossEntropyLoss",
     "Dropout",
-    "ELU",
     "Flatten",
-    "GELU",
     "Identity",
     "L1Loss",
     "LeakyReLU",

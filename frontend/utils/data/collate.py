@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import treadle
-from treadle.tensor import Tensor
+from treadle.tensor import Tensor, from_array
 from treadle.utils.data.dataset import BatchedSamples
 
 
@@ -28,7 +28,7 @@ def default_collate(batch: Any) -> Any:
         return list(batch.columns)
     first = batch[0]
     if isinstance(first, Tensor):
-        return treadle.stack(list(batch), 0)
+        return _stacked(list(batch))
     if isinstance(first, (np.ndarray, np.generic)):
         if first.dtype.kind in "SaUO":
             raise TypeError(_unknown(first.dtype))
@@ -42,6 +42,29 @@ def default_collate(batch: Any) -> Any:
     if isinstance(first, (str, bytes)):
         return batch
     return _collate_structure(batch, first)
+
+
+def _stacked(samples: list[Tensor]) -> Tensor:
+    """The tensors along a new first axis.
+
+    Copied in memory where autograd has no part in it: rows of a tensor differ by their position,
+    so that recording them would make every batch a program of its own.
+    """
+    device = samples[0].device
+    if device.type != "cpu" or any(sample.requires_grad for sample in samples):
+        return treadle.stack(samples, 0)
+    _check_shapes(samples)
+    return from_array(np.stack([sample._concrete() for sample in samples]), device)
+
+
+def _check_shapes(batch: Any) -> None:
+    shape = list(batch[0].shape)
+    for number, sample in enumerate(batch):
+        if list(sample.shape) != shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {shape} at entry 0 "
+                f"and {list(sample.shape)} at entry {number}"
+            )
 
 
 def _collate_structure(batch: Any, first: Any) -> Any:
@@ -58,16 +81,6 @@ def _collate_structure(batch: Any, first: Any) -> Any:
         # PyTorch returns a list for tuples, too.
         return columns if isinstance(first, tuple) else _like(kind, columns)
     raise TypeError(_unknown(kind))
-
-
-def _check_shapes(batch: Any) -> None:
-    shape = np.shape(batch[0])
-    for number, sample in enumerate(batch):
-        if np.shape(sample) != shape:
-            raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 "
-                f"and {list(np.shape(sample))} at entry {number}"
-            )
 
 
 def _like(kind: Any, value: Any) -> Any:

@@ -14,26 +14,26 @@ from typing import Any, Generic, TypeVar
 import treadle
 from treadle.tensor import Tensor
 
-Sample = TypeVar("Sample", covariant=True)
+Sample_co = TypeVar("Sample_co", covariant=True)
 
 
-class Dataset(Generic[Sample]):
+class Dataset(Generic[Sample_co]):
     """Samples by number: define ``__getitem__``, and ``__len__`` where there is an end.
 
     A dataset may also define ``__getitems__(indices)``, which returns the samples of a batch.
     """
 
-    def __getitem__(self, index: Any) -> Sample:
+    def __getitem__(self, index: Any) -> Sample_co:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
     def __add__(self, other: Dataset[Any]) -> ConcatDataset:
         return ConcatDataset([self, other])
 
 
-class IterableDataset(Dataset[Sample]):
+class IterableDataset(Dataset[Sample_co]):
     """Samples as a stream: define ``__iter__``."""
 
-    def __iter__(self) -> Iterator[Sample]:
+    def __iter__(self) -> Iterator[Sample_co]:
         raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
 
 

@@ -11,16 +11,16 @@ from typing import Any, Generic, TypeVar
 
 import treadle
 
-Index = TypeVar("Index", covariant=True)
+Index_co = TypeVar("Index_co", covariant=True)
 
 
-class Sampler(Generic[Index]):
+class Sampler(Generic[Index_co]):
     """Base class: define ``__iter__``, and ``__len__`` where there is an end."""
 
     def __init__(self, data_source: Any = None) -> None:
         """Takes and ignores a dataset, as older subclasses pass one."""
 
-    def __iter__(self) -> Iterator[Index]:
+    def __iter__(self) -> Iterator[Index_co]:
         raise NotImplementedError
 
 

@@ -50,7 +50,7 @@ def test_module_list_registers_its_modules() -> None:
     layers.append(nn.ReLU())
     layers += [nn.Tanh()]
     layers.insert(0, nn.Sigmoid())
-    assert [type(m).__name__ for m in layers][0] == "Sigmoid"
+    assert isinstance(layers[0], nn.Sigmoid)
     assert len(list(layers.parameters())) == 6
     assert isinstance(layers[1:3], nn.ModuleList)
     del layers[0]

@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 F = TensorType(float32, (16, 16))
 D = TensorType(float64, (16, 16))
-I = TensorType(int64, (16, 16))  # noqa: E741
+N = TensorType(int64, (16, 16))
 B = TensorType(bool_, (16, 16))
 
 

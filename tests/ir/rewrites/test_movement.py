@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ir.rewrites.rule_cases import Case, F, I, check, check_table
+from tests.ir.rewrites.rule_cases import Case, F, N, check, check_table
 from treadle.ir import build as b
 from treadle.ir.ops import movement as m
 from treadle.ir.rewriter import Rule
@@ -123,7 +123,7 @@ CASES: dict[str, list[Case]] = {
     ],
     "merge-reductions": [
         Case([F], lambda x: b.max(b.max(x, (0,)), (0,)), lambda x: b.max(x)),
-        Case([I], lambda x: b.sum(b.sum(x, (1,)), (0,)), lambda x: b.sum(x)),
+        Case([N], lambda x: b.sum(b.sum(x, (1,)), (0,)), lambda x: b.sum(x)),
         Case([TensorType(bool_, (2, 3, 2))], lambda x: b.min(b.min(x, (0, 2)), (0,)), b.min),
         Case([F], lambda x: b.sum(b.sum(x, (0,)), (0,)), None),
     ],

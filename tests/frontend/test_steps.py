@@ -1,0 +1,231 @@
+"""One step of a loop is one program: counts of evaluations and compilations, and of memory.
+
+Losses and weights after some steps are compared with PyTorch's.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import treadle
+from tests.frontend import training_loops
+from tests.frontend.training_loops import Loop
+from treadle.runtime.memory import memory_statistics
+
+Build = Callable[[Any], Loop]
+WARM_UP = 3
+
+
+def by_name(build: Build) -> str:
+    return build.__name__
+
+
+def runs_and_compilations(step: Callable[[], Any], count: int) -> list[tuple[int, int]]:
+    """Programs run and compiled in each of ``count`` steps."""
+    found = []
+    for _ in range(count):
+        before = treadle.statistics()
+        step()
+        after = treadle.statistics()
+        found.append(
+            (
+                after.program_runs - before.program_runs,
+                after.programs_compiled - before.programs_compiled,
+            )
+        )
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_pending() -> None:
+    treadle.synchronize()
+
+
+@pytest.mark.parametrize("build", training_loops.ALL, ids=by_name)
+def test_a_step_that_prints_its_loss_is_one_program(build: Build) -> None:
+    loop = build(treadle)
+    steps = runs_and_compilations(lambda: loop.step().item(), 10)
+    assert steps[WARM_UP:] == [(1, 0)] * (10 - WARM_UP), steps
+
+
+@pytest.mark.parametrize("build", training_loops.ALL, ids=by_name)
+def test_a_step_whose_loss_nobody_reads_is_one_program(build: Build) -> None:
+    loop = build(treadle)
+    steps = runs_and_compilations(loop.step, 10)
+    assert steps[WARM_UP:] == [(1, 0)] * (10 - WARM_UP), steps
+
+
+def test_a_loss_read_between_forward_and_backward_makes_two_programs() -> None:
+    network = treadle.nn.Linear(4, 2)
+    optimizer = treadle.optim.SGD(network.parameters(), lr=1e-2)
+    x = treadle.randn(8, 4)
+
+    def step() -> None:
+        loss = network(x).pow(2).sum()
+        loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    # The second program waits for the next reader of the weights.
+    steps = runs_and_compilations(step, 10)
+    assert steps[WARM_UP:] == [(2, 0)] * (10 - WARM_UP), steps
+
+
+def test_losses_kept_in_a_list_do_not_add_programs() -> None:
+    loop = training_loops.sequential_sgd(treadle)
+    losses = []
+    steps = runs_and_compilations(lambda: losses.append(loop.step().detach()), 10)
+    assert steps[WARM_UP:] == [(1, 0)] * (10 - WARM_UP), steps
+    numbers = [loss.item() for loss in losses]
+    assert numbers[-1] < numbers[0]
+
+
+def test_losses_kept_with_their_graph_do_not_add_programs() -> None:
+    loop = training_loops.sequential_sgd(treadle)
+    losses = []
+    steps = runs_and_compilations(lambda: losses.append(loop.step()), 10)
+    assert steps[WARM_UP:] == [(1, 0)] * (10 - WARM_UP), steps
+
+
+def test_a_running_loss_is_part_of_the_step() -> None:
+    loop = training_loops.sequential_sgd(treadle)
+    total = treadle.zeros(())
+
+    def step() -> None:
+        nonlocal total
+        total = total + loop.step().detach()
+
+    steps = runs_and_compilations(step, 10)
+    assert steps[WARM_UP:] == [(1, 0)] * (10 - WARM_UP), steps
+    assert total.item() > 0
+
+
+def test_an_evaluation_loop_is_one_program_a_batch() -> None:
+    network = treadle.nn.Sequential(treadle.nn.Linear(4, 8), treadle.nn.Linear(8, 3))
+    batches = [treadle.randn(5, 4) for _ in range(10)]
+    batches[0].sum().item()
+    position = iter(batches)
+
+    def step() -> None:
+        with treadle.no_grad():
+            network(next(position))
+
+    steps = runs_and_compilations(step, 10)
+    assert steps[WARM_UP:] == [(1, 0)] * (10 - WARM_UP), steps
+
+
+def test_an_accuracy_loop_needs_at_most_two_programs_a_batch() -> None:
+    network = treadle.nn.Linear(4, 3)
+    target = treadle.tensor([0, 1, 2, 0, 1])
+
+    def step() -> None:
+        with treadle.no_grad():
+            output = network(treadle.ones(5, 4))
+            (output.argmax(1) == target).sum().item()
+
+    steps = runs_and_compilations(step, 10)
+    assert all(runs <= 2 and not built for runs, built in steps[WARM_UP:]), steps
+
+
+def test_a_loop_without_leaves_has_bounded_pending_work_and_few_programs() -> None:
+    matrix = treadle.tensor([[0.5, 0.25], [0.25, 0.5]])
+    vector = treadle.ones(2)
+    before = treadle.statistics()
+    for _ in range(6000):
+        vector = matrix.mv(vector)
+        vector = vector / vector.norm()
+    length = vector.norm().item()
+    after = treadle.statistics()
+    np.testing.assert_allclose(length, 1.0, rtol=1e-6)
+    assert after.program_runs - before.program_runs >= 3
+    # The first cut, those that follow it, and what is left at the end.
+    assert after.programs_compiled - before.programs_compiled <= 3
+
+
+@pytest.mark.parametrize("build", training_loops.ALL, ids=by_name)
+def test_memory_does_not_grow_with_the_number_of_steps(build: Build) -> None:
+    loop = build(treadle)
+    for _ in range(20):
+        loop.step().item()
+    gc.collect()
+    before = memory_statistics().live_bytes
+    for _ in range(180):
+        loop.step().item()
+    gc.collect()
+    assert memory_statistics().live_bytes == before
+
+
+def test_memory_does_not_grow_when_nothing_is_read() -> None:
+    loop = training_loops.new_batches(treadle)
+    for _ in range(20):
+        loop.step()
+    gc.collect()
+    before = memory_statistics().live_bytes
+    for _ in range(180):
+        loop.step()
+    gc.collect()
+    assert memory_statistics().live_bytes == before
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("build", training_loops.SAME_AS_TORCH, ids=by_name)
+@pytest.mark.parametrize("read", [True, False], ids=["read every step", "read at the end"])
+def test_twenty_steps_end_where_pytorch_ends(build: Build, read: bool) -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
+
+    def trained(library: Any) -> tuple[list[float], list[Any]]:
+        loop = build(library)
+        losses = []
+        for _ in range(20):
+            loss = loop.step()
+            losses.append(loss.item() if read else loss)
+        return [float(loss) for loss in losses], [p.detach().numpy() for p in loop.parameters]
+
+    found, expected = trained(treadle), trained(torch)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
+    for ours, theirs in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+class DynamicNet(treadle.nn.Module):
+    """One hidden layer used as often as the caller says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = treadle.nn.Linear(4, 5)
+        self.middle = treadle.nn.Linear(5, 5)
+        self.last = treadle.nn.Linear(5, 2)
+
+    def forward(self, x: Any, depth: int) -> Any:
+        hidden = self.first(x).clamp(min=0)
+        for _ in range(depth):
+            hidden = self.middle(hidden).clamp(min=0)
+        return self.last(hidden)
+
+
+def test_control_flow_costs_one_program_for_each_path() -> None:
+    network = DynamicNet()
+    optimizer = treadle.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
+    x = treadle.randn(6, 4)
+
+    def step(depth: int) -> None:
+        loss = network(x, depth).pow(2).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()
+
+    step(0)
+    step(0)
+    before = treadle.statistics()
+    for depth in (1, 0, 3, 2, 1, 3, 0, 2, 1, 1, 3):
+        step(depth)
+    after = treadle.statistics()
+    assert after.program_runs - before.program_runs == 11
+    assert after.programs_compiled - before.programs_compiled <= 4
