@@ -77,8 +77,10 @@ def interval(index: Index, guards: Guard, depth: int = _GUARD_DEPTH) -> tuple[in
         }
         for factor in factors:
             rest_low, rest_high = interval(index - bound.index * factor, others, depth - 1)
-            ends = bound.low * factor, (bound.high - 1) * factor
-            low, high = max(low, rest_low + min(ends)), min(high, rest_high + max(ends))
+            first, last = bound.low * factor, (bound.high - 1) * factor
+            if factor < 0:
+                first, last = last, first
+            low, high = max(low, rest_low + first), min(high, rest_high + last)
     return low, high
 
 

@@ -70,7 +70,8 @@ def assemble(graph: Graph, target: Target, name: str) -> Artifact:
 
 def kernels(graph: Graph, target: Target) -> list[Kernel]:
     """The distinct kernels of a fused and planned graph, in the order of their first launch."""
-    return list({launch.kernel.name: launch.kernel for launch in launches_of(graph, target)}.values())
+    named = {launch.kernel.name: launch.kernel for launch in launches_of(graph, target)}
+    return list(named.values())
 
 
 def launches_of(graph: Graph, target: Target) -> Iterator[Launch]:

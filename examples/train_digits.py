@@ -101,6 +101,21 @@ def accuracy(model, loader):
     return right / count
 
 
+def summary(statistics, seconds):
+    """What was compiled, and where the seconds of training and testing went."""
+    compiling, native = statistics.compile_seconds, statistics.native_seconds
+    return (
+        f"programs compiled  {statistics.programs_compiled}"
+        f" ({statistics.programs_loaded} from the disk cache)\n"
+        f"kernels compiled   {statistics.kernels_compiled}\n"
+        f"kernels launched   {statistics.kernels_launched}\n"
+        f"cache hits         {statistics.cache_hits} of {statistics.program_runs} programs run\n"
+        f"time compiling     {compiling:.2f} s\n"
+        f"time in kernels    {native:.2f} s\n"
+        f"time in Python     {max(seconds - compiling - native, 0.0):.2f} s"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=20)
@@ -118,11 +133,12 @@ def main() -> None:
 
     start = time.perf_counter()
     train(model, loader, arguments.epochs, arguments.lr)
-    seconds = time.perf_counter() - start
+    trained = time.perf_counter() - start
     share = accuracy(model, torch.utils.data.DataLoader(testing, BATCH))
-    print(f"trained for {seconds:.1f} s; {share:.1%} of {held_out} held-out digits are right")
+    seconds = time.perf_counter() - start
+    print(f"trained for {trained:.1f} s; {share:.1%} of {held_out} held-out digits are right")
     if hasattr(torch, "statistics"):
-        print(torch.statistics())
+        print(summary(torch.statistics(), seconds))
 
 
 if __name__ == "__main__":

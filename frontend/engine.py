@@ -27,7 +27,8 @@ from treadle.tracer.storage import Storage
 from treadle.views import View, whole
 
 Runner: TypeAlias = Callable[[Sequence[Buffer]], list[Buffer]]
-ProgramKey: TypeAlias = tuple[tuple[Value, ...], frozenset[int]]
+# Inputs (used or not, they decide the table of buffers), outputs, donated slots.
+ProgramKey: TypeAlias = tuple[tuple[Value, ...], tuple[Value, ...], frozenset[int]]
 
 # Programs kept ready, and interned values after which everything recorded is forgotten.
 PROGRAM_LIMIT = 1024
@@ -74,7 +75,7 @@ _forgetters: list[Callable[[], None]] = []
 
 def evaluate(request: Request) -> list[Buffer]:
     """Runs the program of a request, building it the first time."""
-    key = (request.outputs, request.donated)
+    key = (request.inputs, request.outputs, request.donated)
     runner = _programs.get(key)
     if runner is None:
         if interned_count() > VALUE_LIMIT:

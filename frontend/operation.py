@@ -16,9 +16,9 @@ from treadle.ir.value import Value
 from treadle.static_key import static_key
 from treadle.tensor import Tensor, new_tensor, scalar_tensor
 from treadle.tracer.locations import note, place
-from treadle.tracer.segment import PENDING_LIMIT, Segment, recorder
+from treadle.tracer.segment import PENDING_LIMIT, Recorder, Segment, recorder
 
-# How far beyond the limit a segment may grow while its beginning is not reached again.
+# How many times the limit a segment may grow while the place of the last cut is not reached.
 HARD_LIMIT = 4
 
 Body = Callable[..., Any]
@@ -160,17 +160,22 @@ def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) 
 
 
 def finish() -> None:
-    """Bounds what is pending: cuts a long segment at the place in the program where it began."""
+    """Ends a recorded operation; bounds what is pending."""
     state = recorder
     state.operations += 1
-    if state.operations == 1:
-        state.segment.start = place()
-    elif state.operations > PENDING_LIMIT:
-        state.cut |= (
-            place() == state.segment.start or state.operations > HARD_LIMIT * PENDING_LIMIT
-        )
+    if state.operations > PENDING_LIMIT:
+        _cut_long_segment(state)
     if state.cut:
         state.evaluate()
+
+
+def _cut_long_segment(state: Recorder) -> None:
+    """Cuts where a long segment was cut before, so that the segments of a loop are alike."""
+    here = place()
+    too_long = state.operations > HARD_LIMIT * PENDING_LIMIT
+    if state.cut_place is None or too_long or here == state.cut_place:
+        state.cut_place = here
+        state.cut = True
 
 
 def operation(

@@ -8,10 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
+import treadle.codegen
+import treadle.ir
+import treadle.runtime
 from treadle.codegen import program as assembler
 from treadle.codegen.artifact import Artifact
 from treadle.codegen.target import Target
@@ -20,8 +24,9 @@ from treadle.ir.graph import Graph
 from treadle.ir.interpreter import interpret
 from treadle.ir.pass_check import same
 from treadle.ir.pass_manager import DEFAULT_PIPELINE, PassManager, parse_pipeline
+from treadle.ir.printer import print_graph
 from treadle.ir.value import Array, Value, topological
-from treadle.runtime import cpu
+from treadle.runtime import cpu, disk_cache, jit
 from treadle.runtime.memory import Buffer
 from treadle.runtime.target import host_target
 from treadle.tracer import locations
@@ -73,8 +78,27 @@ def build(graph: Graph) -> Artifact:
 
 
 def load(graph: Graph) -> cpu.LoadedProgram:
-    """A program ready to run."""
-    return cpu.load(build(graph))
+    """A program ready to run: as stored by an earlier process, or built and stored."""
+    store = disk_cache.shared()
+    key = disk_cache.digest(
+        "program", compiler_version(), repr(target()), jit.code_version(), print_graph(graph)
+    )
+    stored = store.get(key)
+    program = None if stored is None else cpu.load_serialized(stored)
+    if program is None:
+        program = cpu.load(build(graph))
+        store.put(key, program.serialize())
+    return program
+
+
+@lru_cache(maxsize=1)
+def compiler_version() -> str:
+    """Digest of the compiler's own source, so that a changed compiler builds programs anew."""
+    sources = []
+    for package in (treadle.ir, treadle.codegen, treadle.runtime):
+        for folder in package.__path__:
+            sources += sorted(Path(folder).rglob("*.py"))
+    return disk_cache.digest(*(source.read_bytes() for source in sources))
 
 
 def observe(observer: Observer | None) -> None:

@@ -78,6 +78,20 @@ def note_values(values: Iterable[Value | None], line: tuple[str, int]) -> None:
             stack.extend(value.inputs)
 
 
+def inherit(values: Iterable[Value | None], source: Value) -> None:
+    """Gives values without a line, and those below them, the lines of another value.
+
+    A gradient belongs to the forward line that it differentiates.
+    """
+    lines = _places.get(source)
+    stack = [value for value in values if value is not None] if lines else []
+    while stack:
+        value = stack.pop()
+        if value not in _places:
+            _places[value] = lines or ()
+            stack.extend(value.inputs)
+
+
 def lines_of(value: Value) -> tuple[tuple[str, int], ...]:
     """User lines of a value, in the order in which they recorded it."""
     return _places.get(value, ())

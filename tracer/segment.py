@@ -19,8 +19,8 @@ from treadle.ir.types import TensorType
 from treadle.ir.value import LoopClass, Value, make
 from treadle.tracer.storage import Storage
 
-# Recorded operations after which a segment is cut at the place in the program where it began.
-PENDING_LIMIT = 4000
+# Recorded operations after which a segment is cut, always at the same place in the program.
+PENDING_LIMIT = 2000
 
 
 class Saver(Protocol):
@@ -62,34 +62,36 @@ class Segment:
 
     Attributes:
         buffers: the program's inputs by slot.
+        inputs: their values, slot by slot.
         slots: input value of each buffer (by identity).
         storages: storages written in this segment, in order.
         savers: autograd nodes made in this segment.
         results: buffers of values that were computed, once evaluated.
         imported: values of earlier segments, rebuilt over this one's slots.
-        start: place in the program of the first operation.
     """
 
-    __slots__ = ("buffers", "imported", "results", "savers", "slots", "start", "storages")
+    __slots__ = ("buffers", "imported", "inputs", "results", "savers", "slots", "storages")
 
     def __init__(self) -> None:
         self.buffers: list[Any] = []
+        self.inputs: list[Value] = []
         self.slots: dict[int, Value] = {}
         self.storages: list[Storage] = []
         self.savers: list[Saver] = []
         self.results: dict[Value, Any] = {}
         self.imported: dict[tuple[Segment, Value], Value] = {}
-        self.start: object = None
 
     def input(self, buffer: Any, type: TensorType) -> Value:
         """The value of a buffer's contents; the same for every read of it."""
         known = self.slots.get(id(buffer))
         if known is None:
-            known = input_value(len(self.buffers), type)
-            self.slots[id(buffer)] = known
+            known = self.slots[id(buffer)] = input_value(len(self.buffers), type)
             self.buffers.append(buffer)
-        # A buffer shared by storages of different shapes keeps the first reader's.
-        return build.reshape(known, type.shape)
+            self.inputs.append(known)
+        elif known.type.shape != type.shape:
+            # A buffer shared by storages of different shapes keeps the first reader's.
+            return build.reshape(known, type.shape)
+        return known
 
     def read(self, storage: Storage) -> Value:
         """The current contents of a storage as a value of this segment."""
@@ -140,10 +142,6 @@ class Segment:
                 operands = tuple(done[source, operand] for operand in current.inputs)
                 done[key] = make(current.op, operands, current.attrs)
         return done[source, value]
-
-    def inputs(self) -> tuple[Value, ...]:
-        """The input values, slot by slot."""
-        return tuple(sorted(self.slots.values(), key=lambda value: value.attrs[0]))
 
     # -- evaluation --------------------------------------------------------------------------
 
@@ -206,7 +204,7 @@ class Segment:
         computed = tuple(value for value in wanted if value.op is not INPUT)
         if computed:
             donated = frozenset() if savers else self.donated()
-            buffers = run(Request(self.buffers, self.inputs(), computed, donated))
+            buffers = run(Request(self.buffers, tuple(self.inputs), computed, donated))
             self.results = dict(zip(computed, buffers, strict=True))
         for storage in live:
             value = storage.value
@@ -224,7 +222,8 @@ class Segment:
         if self.savers:
             return False
         # Storages may keep this object as the place of an old value: it must hold no memory then.
-        self.buffers, self.slots, self.results, self.imported = [], {}, {}, {}
+        self.buffers, self.inputs, self.slots = [], [], {}
+        self.results, self.imported = {}, {}
         return True
 
 
@@ -239,6 +238,7 @@ class Recorder(threading.local):
         retained: evaluated segments whose memory gradients may still need.
         grad_enabled: whether operations are recorded for autograd.
         operations: how many the segment has.
+        cut_place: place in the program where a long segment was cut.
         cut: the operation being recorded must be computed before its caller goes on.
     """
 
@@ -247,6 +247,7 @@ class Recorder(threading.local):
         self.retained: list[Segment] = []
         self.grad_enabled = True
         self.operations = 0
+        self.cut_place: object = None
         self.cut = False
 
     def evaluate(self) -> None:

@@ -32,9 +32,11 @@ _ACROSS = 8
 _BRANCH = 0.5
 # Clocks for an element that is not the neighbour of the last, while packing or instead of it.
 _SCATTERED = 2.0
-# Clocks for a line that has left the first-level cache: 32 KiB of 64 sets, 8 lines each.
-_MISS = 4
+# Clocks for a line that has left the first-level cache (32 KiB of 64 sets, 8 lines each), and for
+# a page of 4 KiB that has left the first-level table of 64 translations.
+_MISS = 1
 _LINE, _SETS, _WAYS = 64, 64, 8
+_PAGE, _TRANSLATIONS = 4096, 64
 # Clocks for a line that streams in from the second level, in order.
 _STREAM = 2
 _SAMPLES = 2048
@@ -90,22 +92,22 @@ def _step(rows: int, vectors: int) -> float:
     return max(rows * vectors / _PER_CLOCK, (rows + vectors) / _LOADS_PER_CLOCK, _LATENCY) + _BRANCH
 
 
-def _misses(problem: Problem, itemsize: int) -> float:
-    """Share of a panel's lines that the first-level cache cannot keep from tile to tile.
+def _misses(problem: Problem, operand: Operand, itemsize: int) -> float:
+    """Clocks lost for each line of a panel that is not kept from one tile to the next.
 
     A panel is one line wide and as long as the depth; strides of powers of two crowd few sets.
     """
-    strides = [problem.right.stride(var) for var in problem.depth]
-    sets: Counter[int] = Counter()
+    strides = [operand.stride(var) or 0 for var in problem.depth]
     ranges = [range(var.extent) for var in problem.depth]
-    lines = set()
+    lines, pages = set(), set()
     for point in itertools.islice(itertools.product(*ranges), _SAMPLES):
-        offset = sum(at * (stride or 0) for at, stride in zip(point, strides, strict=True))
-        lines.add(offset * itemsize // _LINE)
-    for line in lines:
-        sets[line % _SETS] += 1
+        offset = sum(at * stride for at, stride in zip(point, strides, strict=True)) * itemsize
+        lines.add(offset // _LINE)
+        pages.add(offset // _PAGE)
+    sets = Counter(line % _SETS for line in lines)
     kept = sum(min(count, _WAYS) for count in sets.values())
-    return 1 - kept / max(1, len(lines))
+    lost = 1 - kept / max(1, len(lines))
+    return _MISS * (lost + max(0.0, 1 - _TRANSLATIONS / max(1, len(pages))))
 
 
 def _column_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan]:
@@ -165,7 +167,7 @@ def _cost(problem: Problem, plan: Plan, misses: float, itemsize: int) -> float:
     vectors = -(-extent_of(problem.column) // plan.lanes)
     for wide, along in _parts(vectors, plan.width // plan.lanes):
         lines = -(-wide * plan.lanes * itemsize // _LINE)
-        extra = lines * misses * _MISS if unit else wide * plan.lanes * _SCATTERED
+        extra = lines * misses if unit else wide * plan.lanes * _SCATTERED
         for tall, down in _parts(height, plan.rows):
             step = _step(tall, wide) + (0 if plan.packed else extra)
             cost += down * along * (depth * step + 2 * tall * wide)
@@ -179,7 +181,7 @@ def plan_of(problem: Problem, target: Target, itemsize: int) -> Plan:
     lanes = target.lanes(itemsize)
     candidates = [*_column_plans(problem, lanes, target), *_depth_plans(problem, lanes, target)]
     plans = [_with_tasks(problem, plan, itemsize) for plan in candidates]
-    misses = _misses(problem, itemsize) if target.kind == "cpu" else 0.0
+    misses = _misses(problem, problem.right, itemsize) if target.kind == "cpu" else 0.0
     return min(plans, key=lambda plan: _cost(problem, plan, misses, itemsize))
 
 

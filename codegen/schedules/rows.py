@@ -47,7 +47,7 @@ def schedule_rows(problem: Problem) -> tuple[Names, Statements]:
     axes = axis_variables(extents)
     reduced = _reduced(body, axes)
     nodes = postorder(_probe(body, axes))
-    lane = _lane_axis(axes, reduced, nodes, lanes)
+    lane = _lane_axis(axes, reduced, nodes, lanes, _addressed_by_result(body, axes))
     names = Names(problem.target, lanes)
     work = element_count(body.shape) * (cost(nodes) + len(body.reductions))
     wanted = wanted_tasks(problem.target, work)
@@ -105,8 +105,12 @@ def _reduced(body: RowBody, axes: Sequence[Var]) -> list[Var]:
     return found
 
 
-def _probe(body: RowBody, axes: Sequence[Var]) -> list[Expression]:
-    """Everything evaluated for an element, with stand-ins for the results of reductions."""
+def _probe(body: RowBody, axes: Sequence[Var], outer: bool = False) -> list[Expression]:
+    """Everything evaluated for an element, with stand-ins for the results of reductions.
+
+    Args:
+        outer: also what is evaluated once a row.
+    """
 
     def stand_in(value: Value) -> Known:
         return lambda _position, _guard: Read(Register(_PLACEHOLDER, value.dtype))
@@ -121,11 +125,19 @@ def _probe(body: RowBody, axes: Sequence[Var]) -> list[Expression]:
         for result in results:
             at = position_in(result.value.shape, body.shape, position)
             roots.append(elements.at(result.value, at))
+    for result in body.outer if outer else ():
+        rows = body.outer_position(position)
+        at = position_in(result.value.shape, body.outer_shape, rows)
+        roots.append(elements.at(result.value, at))
     return roots
 
 
 def _lane_axis(
-    axes: Sequence[Var], reduced: Sequence[Var], nodes: Sequence[Expression], lanes: int
+    axes: Sequence[Var],
+    reduced: Sequence[Var],
+    nodes: Sequence[Expression],
+    lanes: int,
+    only_reduced: bool,
 ) -> Var | None:
     """The cheapest axis for the lanes; None where there is nothing to run along."""
     rows = math.prod(axis.extent for axis in axes if axis not in reduced)
@@ -134,17 +146,23 @@ def _lane_axis(
         total = lane_cost(nodes, axes, axis, lanes)
         return total + rows * _ACROSS * math.log2(lanes) if axis in reduced else total
 
-    # An address computed from a reduction's result is known to be the same in all lanes only if
-    # the lanes run along the row.
-    addresses = [inner for node in nodes for index in indices(node) for inner in dynamics(index)]
-    bound = any(
-        isinstance(node, Read) and node.register.name == _PLACEHOLDER
-        for node in postorder(addresses)
-    )
-    choices = [axis for axis in axes if not bound or axis in reduced]
+    choices = [axis for axis in axes if not only_reduced or axis in reduced]
     if any(axis.extent == 0 for axis in axes):
         choices = [axis for axis in axes if axis not in reduced]
     return min(reversed(choices), key=price, default=None)
+
+
+def _addressed_by_result(body: RowBody, axes: Sequence[Var]) -> bool:
+    """Whether a reduction's result is used as an address.
+
+    Such an address is known to be the same in all lanes only if the lanes run along the row.
+    """
+    nodes = postorder(_probe(body, axes, outer=True))
+    addresses = [inner for node in nodes for index in indices(node) for inner in dynamics(index)]
+    return any(
+        isinstance(node, Read) and node.register.name == _PLACEHOLDER
+        for node in postorder(addresses)
+    )
 
 
 def _columns_unrolled(plan: RowPlan) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from treadle.autograd_graph.template import Signature, Template, instantiate, template_of
 from treadle.ir.value import Value
+from treadle.tracer.locations import inherit
 from treadle.tracer.segment import Segment, recorder
 from treadle.tracer.storage import Storage
 
@@ -126,7 +127,9 @@ class Node:
         """
         template = self._template([upstream is not None for upstream in upstreams])
         inputs, outputs = self.current_values(template)
-        return instantiate(template, template.gradients, (*inputs, *outputs, *upstreams))
+        found = instantiate(template, template.gradients, (*inputs, *outputs, *upstreams))
+        inherit(found, self.outputs[0])
+        return found
 
     def current_values(
         self, template: Template

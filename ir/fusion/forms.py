@@ -17,7 +17,7 @@ from treadle.ir.types import Shape, element_count
 from treadle.ir.value import LoopClass, Value
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """Why values cannot share a kernel, in words for a person."""
 
 
@@ -25,7 +25,7 @@ class Kind(enum.Enum):
     """Forms of kernels."""
 
     MAP = "map"  # results of one element count, each element on its own
-    ROWS = "row reduction"  # reductions of one shape over the same axes, and what is computed beside them
+    ROWS = "row reduction"  # reductions of one shape over the same axes, and work beside them
     PRODUCT = "contraction"  # one contraction, and elementwise work on its result
     FOLD = "fold"  # one fold, and elementwise work on its result
     UPDATE = "update"  # one update of a part
@@ -95,22 +95,22 @@ def form_of(value: Value) -> Form:
 
 
 def joined(first: Form, second: Form) -> Form:
-    """The form of two groups in one kernel; raises Refusal where there is none."""
+    """The form of two groups in one kernel; raises RefusedError where there is none."""
     kinds = {first.kind, second.kind}
     if Kind.UPDATE in kinds:
-        raise Refusal("an update of a part is a kernel of its own")
+        raise RefusedError("an update of a part is a kernel of its own")
     if first.kind is second.kind and first.kind in (Kind.PRODUCT, Kind.FOLD):
-        raise Refusal(f"a kernel holds at most one {first.kind.value}")
+        raise RefusedError(f"a kernel holds at most one {first.kind.value}")
     if first.kind is second.kind is Kind.ROWS:
         if (first.domain, first.axes) != (second.domain, second.axes):
-            raise Refusal(f"reductions differ: {_describe(first)} and {_describe(second)}")
+            raise RefusedError(f"reductions differ: {_describe(first)} and {_describe(second)}")
         return first
     if Kind.MAP not in kinds:
         names = " and a ".join(sorted(kind.value for kind in kinds))
-        raise Refusal(f"no kernel holds a {names}")
+        raise RefusedError(f"no kernel holds a {names}")
     main, other = (second, first) if first.kind is Kind.MAP else (first, second)
     if other.count not in (main.count, element_count(main.outer)):
-        raise Refusal(f"element counts differ: {list(first.domain)} and {list(second.domain)}")
+        raise RefusedError(f"element counts differ: {list(first.domain)} and {list(second.domain)}")
     return main
 
 
@@ -175,7 +175,7 @@ def _starts(form: Form, root: Value) -> list[tuple[Value, Position]]:
         return []  # it reads each operand element many times
     home = form.home(root)
     if home is None:
-        raise Refusal(f"{list(root.shape)} has no place in a kernel over {list(form.domain)}")
+        raise RefusedError(f"{list(root.shape)} has no place in a kernel over {list(form.domain)}")
     return _operands(root, home)
 
 
@@ -200,22 +200,22 @@ def product_places(body: Sequence[Value], roots: Sequence[Value]) -> dict[Value,
     """Where the values computed from a contraction lie for each element of its result.
 
     ``body`` holds what the kernel computes, operands first; ``roots`` what it stores. Raises
-    Refusal where work after the contraction does not keep its elements one to one.
+    RefusedError where work after the contraction does not keep its elements one to one.
     """
     center = next(v for v in body if v.op.loop_class is LoopClass.CONTRACTION)
     if not center.type.numel:
-        raise Refusal("it has no elements")
+        raise RefusedError("it has no elements")
     places: dict[Value, Position] = {center: axes_of(center.shape)}
     for value in body:
         if value.op.name == "gather" or value.op.loop_class is LoopClass.RANDOM:
-            raise Refusal(f"{value.op.name} is not computed beside a contraction")
+            raise RefusedError(f"{value.op.name} is not computed beside a contraction")
         sources = [operand for operand in value.inputs if operand in places]
         if value is center or not sources:
             continue
         places[value] = _kept(value, sources, places)
     for root in roots:
         if root not in places:
-            raise Refusal(f"{root.op.name} does not depend on the contraction")
+            raise RefusedError(f"{root.op.name} does not depend on the contraction")
     return places
 
 
@@ -229,5 +229,5 @@ def _kept(value: Value, sources: Sequence[Value], places: Mapping[Value, Positio
     if value.op.loop_class is LoopClass.ELEMENTWISE:
         if all(places[source] == at for source in sources):
             return at
-        raise Refusal("it reads the contraction's result at several positions at once")
-    raise Refusal(f"it reads the contraction's result through {value.op.name}")
+        raise RefusedError("it reads the contraction's result at several positions at once")
+    raise RefusedError(f"it reads the contraction's result through {value.op.name}")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from treadle.ir.fusion import costs
 from treadle.ir.fusion.forms import (
     Form,
     Kind,
     Read,
-    Refusal,
+    RefusedError,
     form_of,
     joined,
     product_places,
@@ -44,7 +45,7 @@ class Group:
         body: every value that the kernel computes.
         leaves: stored values of other groups and inputs that it reads.
         aligned: leaves that it reads element by element.
-        members, ancestors: bit sets of the groups it was merged from, and of all that lead to it.
+        rank: place in an order in which every group follows those it reads.
         before, after: groups that it reads, and that read it.
     """
 
@@ -54,8 +55,7 @@ class Group:
     body: set[Value]
     leaves: set[Value]
     aligned: set[Value]
-    members: int
-    ancestors: int = 0
+    rank: int
     before: set[int] = field(default_factory=set)
     after: set[int] = field(default_factory=set)
 
@@ -97,7 +97,7 @@ class Groups:
         number = len(self.groups)
         body, leaves = inlined(root, self.stores)
         form = form_of(root)
-        group = Group(number, [root], form, body, leaves, set(), 1 << number)
+        group = Group(number, [root], form, body, leaves, set(), number)
         if form.kind in (Kind.MAP, Kind.ROWS):
             group.aligned = self._aligned(form, root)
         for leaf in leaves:
@@ -105,16 +105,14 @@ class Groups:
             if leaf in self.owner:
                 group.before.add(self.owner[leaf])
         for before in group.before:
-            other = self.groups[before]
-            other.after.add(number)
-            group.ancestors |= other.ancestors | other.members
+            self.groups[before].after.add(number)
         self.groups[number] = group
         self.owner[root] = number
 
     def _aligned(self, form: Form, root: Value) -> set[Value]:
         try:
             return {leaf for leaf, read in self._reads(form, (root,)).items() if read.at_home}
-        except Refusal:
+        except RefusedError:
             return set()
 
     def _reads(self, form: Form, roots: Sequence[Value]) -> dict[Value, Read]:
@@ -122,7 +120,7 @@ class Groups:
             return reads(form, roots, self.stores.reasons)
         except ValueError as error:
             # Index arithmetic has no form for operands without elements.
-            raise Refusal("it reads values without elements") from error
+            raise RefusedError("it reads values without elements") from error
 
     # --- along edges ------------------------------------------------------------------------------
 
@@ -144,19 +142,19 @@ class Groups:
             return
         try:
             form = self._check_edge(producer, consumer, leaf)
-        except Refusal as refusal:
+        except RefusedError as refusal:
             self.refusals[value, leaf] = str(refusal)
         else:
             self._join(producer, consumer, form)
 
     def _check_edge(self, producer: Group, consumer: Group, leaf: Value) -> Form:
-        """The form of a group and one that reads its ``leaf``; raises Refusal."""
+        """The form of a group and one that reads its ``leaf``; raises RefusedError."""
         if consumer.form.kind is Kind.PRODUCT:
             if self.stores.reasons[leaf] == OPERAND:
-                raise Refusal("a contraction reads its operands from memory")
-            raise Refusal("a kernel with a contraction stores only what depends on it")
+                raise RefusedError("a contraction reads its operands from memory")
+            raise RefusedError("a kernel with a contraction stores only what depends on it")
         if consumer.form.kind is Kind.FOLD:
-            raise Refusal("a kernel with a fold stores only what depends on it")
+            raise RefusedError("a kernel with a fold stores only what depends on it")
         form = joined(producer.form, consumer.form)
         self._check_size(producer, consumer)
         self._check_paths(producer, consumer)
@@ -166,9 +164,9 @@ class Groups:
             return form
         found = self._reads(form, consumer.roots)
         if leaf not in found:
-            raise Refusal("it has no elements")
+            raise RefusedError("it has no elements")
         if not found[leaf].at_home:
-            raise Refusal("it is read at other positions than it is computed at")
+            raise RefusedError("it is read at other positions than it is computed at")
         for root in producer.roots:
             if root in found and found[root].elsewhere:
                 self._check_again(producer, root)
@@ -178,9 +176,9 @@ class Groups:
     def _check_again(self, group: Group, root: Value) -> None:
         """Whether a value may also be computed at positions that are not its own."""
         if group.form.kind is not Kind.MAP:
-            raise Refusal(f"{root.op.name} is read at other positions than it is computed at")
+            raise RefusedError(f"{root.op.name} is read at other positions than it is computed at")
         if self.stores.work[root] >= costs.EXPENSIVE:
-            raise Refusal("it is expensive and would be computed again at other positions")
+            raise RefusedError("it is expensive and would be computed again at other positions")
 
     # --- side by side -----------------------------------------------------------------------------
 
@@ -189,13 +187,13 @@ class Groups:
         order = sorted(self.readers, key=self.number.__getitem__)
         for leaf in order:
             numbers = sorted(self.readers[leaf])
-            for earlier, later in zip(numbers, numbers[1:], strict=False):
+            for earlier, later in pairwise(numbers):
                 first, second = self._current(earlier), self._current(later)
                 if first is second:
                     continue
                 try:
                     form = self._check_siblings(first, second, leaf)
-                except Refusal:
+                except RefusedError:
                     continue
                 self._join(first, second, form)
 
@@ -206,12 +204,12 @@ class Groups:
 
     def _check_siblings(self, first: Group, second: Group, leaf: Value) -> Form:
         if leaf not in first.aligned or leaf not in second.aligned:
-            raise Refusal("they do not read the same elements together")
+            raise RefusedError("they do not read the same elements together")
         if first.number in second.before or second.number in first.before:
-            raise Refusal("one reads the other")
+            raise RefusedError("one reads the other")
         form = joined(first.form, second.form)
         if form.kind not in (Kind.MAP, Kind.ROWS):
-            raise Refusal(f"a kernel with a {form.kind.value} stores only what depends on it")
+            raise RefusedError(f"a kernel with a {form.kind.value} stores only what depends on it")
         self._check_size(first, second)
         self._check_paths(first, second)
         return form
@@ -221,22 +219,38 @@ class Groups:
     def _check_size(self, first: Group, second: Group) -> None:
         limits = self.limits
         if len(first.body | second.body) > limits.ops:
-            raise Refusal(f"the kernel would have more than {limits.ops} ops")
+            raise RefusedError(f"the kernel would have more than {limits.ops} ops")
         roots = (*first.roots, *second.roots)
         if len((first.leaves | second.leaves).difference(roots)) > limits.inputs:
-            raise Refusal(f"the kernel would read more than {limits.inputs} values")
+            raise RefusedError(f"the kernel would read more than {limits.inputs} values")
         both = {first.number, second.number}
         stored = [r for r in roots if r in self.results or self.readers.get(r, set()) - both]
         if len(stored) > limits.outputs:
-            raise Refusal(f"the kernel would store more than {limits.outputs} values")
+            raise RefusedError(f"the kernel would store more than {limits.outputs} values")
 
     def _check_paths(self, first: Group, second: Group) -> None:
-        members = first.members | second.members
-        for number in sorted((first.before | second.before) - {first.number, second.number}):
-            between = self.groups[number]
-            if between.ancestors & members:
-                name = between.roots[-1].op.name
-                raise Refusal(f"a path leads out of the kernel and back through {name}")
+        """Raises RefusedError where a third group reads one of two and is read by the other."""
+        low, high = sorted((first, second), key=lambda group: group.rank)
+        for group in self._between(low, high):
+            if high.number in group.after:
+                name = group.roots[-1].op.name
+                raise RefusedError(f"a path leads out of the kernel and back through {name}")
+
+    def _between(self, low: Group, high: Group, backwards: bool = False) -> list[Group]:
+        """Groups that must follow ``low`` (or precede ``high``) and are ranked between the two."""
+        start = high if backwards else low
+        seen = {low.number, high.number}
+        found: list[Group] = []
+        stack = [start]
+        while stack:
+            group = stack.pop()
+            for number in group.before if backwards else group.after:
+                near = self.groups[number]
+                if number not in seen and low.rank < near.rank < high.rank:
+                    seen.add(number)
+                    found.append(near)
+                    stack.append(near)
+        return found
 
     def _join(self, first: Group, second: Group, form: Form) -> None:
         """Makes the second group a part of the first."""
@@ -257,9 +271,20 @@ class Groups:
         del self.groups[second.number]
 
     def _reconnect(self, first: Group, second: Group) -> None:
+        """Edges and ranks of two groups as those of one.
+
+        Ranks change as in Pearce and Kelly, A Dynamic Topological Sort Algorithm (2006): only
+        what lies between the two moves.
+        """
+        low, high = sorted((first, second), key=lambda group: group.rank)
+        later = self._between(low, high)
+        earlier = self._between(low, high, backwards=True)
+        ranks = sorted([high.rank, *(group.rank for group in (*earlier, *later))])
+        moved = [*sorted(earlier, key=_rank), first, *sorted(later, key=_rank)]
+        for group, rank in zip(moved, ranks, strict=True):
+            group.rank = rank
+
         both = {first.number, second.number}
-        first.members |= second.members
-        first.ancestors = (first.ancestors | second.ancestors) & ~first.members
         first.before = (first.before | second.before) - both
         first.after = (first.after | second.after) - both
         for number in first.before:
@@ -268,31 +293,14 @@ class Groups:
         for number in first.after:
             self.groups[number].before.discard(second.number)
             self.groups[number].before.add(first.number)
-        gained = first.ancestors | first.members
-        stack = sorted(first.after)
-        while stack:
-            later = self.groups[stack.pop()]
-            if later.ancestors | gained != later.ancestors:
-                later.ancestors |= gained
-                stack.extend(later.after)
 
     def in_order(self) -> list[Group]:
         """The groups, each after all that it reads."""
-        done: set[int] = set()
-        order: list[Group] = []
-        for root in self.groups:
-            stack = [(root, False)]
-            while stack:
-                number, expanded = stack.pop()
-                if number in done:
-                    continue
-                if expanded:
-                    done.add(number)
-                    order.append(self.groups[number])
-                    continue
-                stack.append((number, True))
-                stack.extend((n, False) for n in sorted(self.groups[number].before, reverse=True))
-        return order
+        return sorted(self.groups.values(), key=_rank)
+
+
+def _rank(group: Group) -> int:
+    return group.rank
 
 
 def inlined(root: Value, stores: Stores) -> tuple[set[Value], set[Value]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from treadle.ir.fusion import costs
-from treadle.ir.fusion.forms import Form, Kind, Read, Refusal, form_of, product_places, reads
+from treadle.ir.fusion.forms import Form, Kind, Read, RefusedError, form_of, product_places, reads
 from treadle.ir.graph import Graph
 from treadle.ir.index import linearize
 from treadle.ir.types import contiguous_strides
@@ -36,7 +36,7 @@ def overwritable(body: Graph) -> frozenset[Pair]:
         else:
             roots = [v for v in values if v.op.loop_class is LoopClass.REDUCTION]
             found = _same_elements(body, reads(form, (*roots, *body.outputs), roots), body.outputs)
-    except (Refusal, ValueError):
+    except (RefusedError, ValueError):
         # Operands without elements have no positions to compare.
         return frozenset()
     return frozenset(pair for pair in found if _fits(body, pair))
@@ -71,9 +71,9 @@ def _of_update(body: Graph, values: Sequence[Value]) -> Iterable[Pair]:
     update = body.outputs[0]
     start = costs.start_of_update(update)
     users = [value for value in values if start in value.inputs]
-    if len(body.outputs) == 1 and start is not None and costs.is_input(start):
-        if users == [update] and start not in update.inputs[1:]:
-            yield 0, start.attrs[0]
+    alone = users == [update] and start not in update.inputs[1:]
+    if len(body.outputs) == 1 and start is not None and costs.is_input(start) and alone:
+        yield 0, start.attrs[0]
 
 
 def _of_product(body: Graph, values: Sequence[Value]) -> Iterable[Pair]:

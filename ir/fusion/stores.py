@@ -15,6 +15,8 @@ from treadle.ir.value import LoopClass, Value
 
 # Enough consumers to decide by; more are not told apart.
 _MANY = 16
+# Values looked at behind a contraction or reduction for what it is wanted for.
+_REGION = 64
 OPERAND = "an operand of a contraction"
 # Operands are followed through these to the memory that a contraction reads.
 _ONE_TO_ONE = ("reshape", "permute")
@@ -182,11 +184,11 @@ class Stores:
         stack = [(value, value)]  # with the value whose memory a movement would read
         while stack:
             current, stored = stack.pop()
-            if not self.users[current]:
+            if not self.users[current] or len(seen) > _REGION:
                 return
             for user in self.users[current]:
                 elementwise = user.op.loop_class is LoopClass.ELEMENTWISE
-                if user in self.reasons and elementwise or user in seen:
+                if (user in self.reasons and elementwise) or user in seen:
                     continue
                 if user in self.reasons or not (elementwise or user.op.name in _ONE_TO_ONE):
                     wanted[stored] = None

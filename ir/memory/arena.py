@@ -41,7 +41,8 @@ def arranged(blocks: Sequence[Block]) -> list[int]:
     order = sorted(range(count), key=lambda n: (-blocks[n].size, blocks[n].first, n))
     for number in order:
         block = blocks[number]
-        together = np.flatnonzero(placed & (first <= block.last) & (last >= block.first))
+        overlaps = placed & (first <= block.last) & (last >= block.first)
+        together: list[int] = np.flatnonzero(overlaps).tolist()
         taken = sorted((offsets[n], offsets[n] + aligned(blocks[n].size)) for n in together)
         offsets[number] = _best_fit(taken, aligned(block.size))
         placed[number] = True

@@ -196,9 +196,7 @@ class _Scheduler:
     def _push(self, kernel: Value) -> None:
         launches = self._launches
         made = sum(
-            item.type.nbytes
-            for item in launches.results[kernel]
-            if item not in launches.outputs
+            item.type.nbytes for item in launches.results[kernel] if item not in launches.outputs
         )
         freed = sum(
             operand.type.nbytes

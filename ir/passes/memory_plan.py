@@ -78,37 +78,35 @@ def _donations(launches: Launches) -> dict[Value, Place]:
         for item in launches.outputs:
             items, sources = launches.chain(item)
             for source in sources:
-                slot = source.attrs[0]
-                fits = not same_type or source.type == item.type
-                if item not in places and slot in free and fits:
-                    if _is_last(launches, source, items[-1].inputs[0], reads=True):
-                        places.update((made, Place("donated", slot)) for made in items)
-                        del free[slot]
+                fits = item not in places and (not same_type or source.type == item.type)
+                if fits and source.attrs[0] in free and _is_last(launches, source, items[-1]):
+                    slot = source.attrs[0]
+                    places.update((made, Place("donated", slot)) for made in items)
+                    del free[slot]
     for same_type in (True, False):
         for item in launches.outputs:
             if item not in places:
-                slot = _unrelated(launches, free, item, same_type)
+                slot = _unread_slot(launches, free, item, same_type)
                 if slot >= 0:
                     places[item] = Place("donated", slot)
                     del free[slot]
     return places
 
 
-def _is_last(launches: Launches, source: Value, writer: Value, reads: bool) -> bool:
-    """Whether nothing reads an input after a kernel, nor in it unless ``reads``."""
-    end = launches.position[writer]
-    others = [launches.position[r] for r in launches.readers[source] if r is not writer or not reads]
-    return all(position < end for position in others)
+def _is_last(launches: Launches, source: Value, item: Value) -> bool:
+    """Whether nothing reads an input after the kernel that makes an item out of it."""
+    end = launches.position[item.inputs[0]]
+    return all(launches.position[reader] <= end for reader in launches.readers[source])
 
 
-def _unrelated(launches: Launches, free: dict[int, Value], item: Value, same_type: bool) -> int:
+def _unread_slot(launches: Launches, free: dict[int, Value], item: Value, same_type: bool) -> int:
     """A donated slot of an output's size that nothing reads any more; -1 where there is none."""
+    begin = launches.position[item.inputs[0]]
     for slot, source in free.items():
-        if same_type and source.type != item.type:
-            continue
-        if source.type.nbytes == item.type.nbytes > 0:
-            if _is_last(launches, source, item.inputs[0], reads=False):
-                return slot
+        fits = source.type.nbytes == item.type.nbytes > 0
+        fits = fits and (not same_type or source.type == item.type)
+        if fits and all(launches.position[reader] < begin for reader in launches.readers[source]):
+            return slot
     return -1
 
 
@@ -132,16 +130,15 @@ def _shared_blocks(
     return [(_block(launches, items), items) for items in chains.values()]
 
 
-def _replaced(
-    launches: Launches, held: dict[Value, list[Value]], item: Value
-) -> Value | None:
+def _replaced(launches: Launches, held: dict[Value, list[Value]], item: Value) -> Value | None:
     """A temporary that a kernel reads last and may write an item over."""
     kernel = item.inputs[0]
     now = launches.position[kernel]
     for source in launches.overwritten(item):
-        if source in held and held[source][-1] is source:
-            if all(launches.position[reader] <= now for reader in launches.readers[source]):
-                return source
+        # What another result of the kernel replaced is the last item of its block no more.
+        free = source in held and held[source][-1] is source
+        if free and all(launches.position[reader] <= now for reader in launches.readers[source]):
+            return source
     return None
 
 

@@ -57,7 +57,7 @@ kernel @sample(in0: f32[64], in1: i64[4], out0: f32[32]) writes 1 {
     }
     when 0 <= (t)//2 < 1 {
       for s in 0..3 {
-        block[(7*t + s)%16] = across<add>(sums[1])
+        block[(s + 7*t)%16] = across<add>(sums[1])
         out0[2*[in1[t] in 0..3] + 1] = cast<f32>(lt<bool>(block[s], nan:f32))
       }
     }
@@ -176,7 +176,7 @@ def test_one_statement_alone() -> None:
         ("in0[l + 16*t", "in0[m + 16*t", "no loop around has the variable 'm'"),
         ("fma(total, %1, %1)", "fma(total, %1, %2)", "%2 is not defined"),
         ("register sums: f32", "register sums: f31", "expected a dtype"),
-        ("0.0:f32", "0.0", "expected ':'"),
+        ("lanes<8> l in 0..8", "lanes 8 l in 0..8", "expected '<'"),
         ("in 0..4 {", "in 1..4 {", "loops start at 0"),
         ("writes 1", "writes 1.5", "expected a whole number, found 1.5"),
         ("let total", "let ?", "unexpected character '?'"),

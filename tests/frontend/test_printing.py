@@ -140,6 +140,7 @@ def _random_arrays(rng: np.random.Generator) -> Iterator[Any]:
             yield np.asarray(array).astype(kind)
 
 
+@pytest.mark.oracle
 def test_random_arrays_print_as_in_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
     rng = np.random.default_rng(3)
@@ -155,6 +156,7 @@ def test_random_arrays_print_as_in_pytorch() -> None:
         assert tensor_repr(array, array.dtype.name, **options) == repr(tensor)
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize(
     "options",
     [

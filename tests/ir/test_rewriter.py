@@ -94,7 +94,7 @@ def test_rules_that_lead_in_a_circle_are_found() -> None:
 
 def test_rules_that_never_settle_are_stopped() -> None:
     grow = Rule("grow", (e.EXP,), lambda v: b.exp(v.inputs[0] + 1.0), "wrong")
-    with pytest.raises(PassError, match="did not settle .* in 10000 steps"):
+    with pytest.raises(PassError, match=r"did not settle .* in 10000 steps"):
         rewrite(program(b.exp(X)), [grow])
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import platform
+import sys
 from collections.abc import Callable
 
 import llvmlite.binding as llvm
@@ -69,8 +71,13 @@ def parse(text: str, compiler: llvm.TargetMachine) -> llvm.ModuleRef:
 
 def execute(kernels: Kernel | list[Kernel], *arrays: Array, target: Target = AVX2) -> str:
     """Compile and run kernels on arrays in place; the module's text."""
-    listed = [kernels] if isinstance(kernels, Kernel) else kernels
-    text = program_text(listed, target)
+    text = program_text([kernels] if isinstance(kernels, Kernel) else kernels, target)
+    execute_text(text, *arrays, target=target)
+    return text
+
+
+def execute_text(text: str, *arrays: Array, target: Target = AVX2) -> None:
+    """Compile a module and run its ``main`` over a table of the arrays."""
     compiler = machine(target)
     linked = text.replace("declare void @treadle_parallel(ptr, ptr, i64)", PARALLEL)
     engine = llvm.create_mcjit_compiler(parse(linked, compiler), compiler)
@@ -78,15 +85,47 @@ def execute(kernels: Kernel | list[Kernel], *arrays: Array, target: Target = AVX
     function = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(engine.get_function_address("main"))
     table = np.array([array.ctypes.data for array in arrays], dtype=np.uintp)
     function(table.ctypes.data)
-    return text
+
+
+def fenced(array: Array) -> list[Array]:
+    """Copies of an array that begin, and that end, beside memory that cannot be read."""
+    if not sys.platform.startswith("linux"):
+        return [array]
+    libc, page = ctypes.CDLL(None), mmap.PAGESIZE
+    inside = -(-max(array.nbytes, 1) // page) * page
+    copies = []
+    for start in (page, page + inside - array.nbytes):
+        memory = mmap.mmap(-1, inside + 2 * page)
+        whole = np.frombuffer(memory, np.uint8)
+        for fence in (0, page + inside):
+            address = ctypes.c_void_p(whole.ctypes.data + fence)
+            assert libc.mprotect(address, ctypes.c_size_t(page), 0) == 0
+        copy = whole[start : start + array.nbytes].view(array.dtype)
+        copy[:] = array
+        copies.append(copy)
+    return copies
+
+
+class Runner:
+    """Runs kernels compiled for one target."""
+
+    fenced = staticmethod(fenced)
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def __call__(self, kernels: Kernel | list[Kernel], *arrays: Array) -> str:
+        """`execute`."""
+        return execute(kernels, *arrays, target=self.target)
 
 
 @pytest.fixture(params=["avx2", "baseline"])
-def run(request: pytest.FixtureRequest) -> Callable[..., str]:
-    """`execute`, for code with and without fused multiply-add and masked loads."""
-    target = {"avx2": AVX2, "baseline": BASELINE}[request.param]
+def run(request: pytest.FixtureRequest) -> Runner:
+    """Runs kernels, with and without fused multiply-add and masked loads."""
+    return Runner({"avx2": AVX2, "baseline": BASELINE}[request.param])
 
-    def run_kernels(kernels: Kernel | list[Kernel], *arrays: Array) -> str:
-        return execute(kernels, *arrays, target=target)
 
-    return run_kernels
+@pytest.fixture
+def native() -> Callable[..., None]:
+    """`execute_text`."""
+    return execute_text

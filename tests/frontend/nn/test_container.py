@@ -86,6 +86,7 @@ def _containers(t: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("number", range(8))
 def test_containers_print_as_in_pytorch(number: int) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")

@@ -28,6 +28,7 @@ class Doubler(nn.Module):
         return x * 2 + extra
 
 
+@pytest.mark.oracle
 def test_names_come_in_pytorchs_order() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")
     ours, theirs = network(treadle), network(torch)
@@ -131,6 +132,7 @@ def _torch_name(torch: Any) -> None:
     )
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("number", range(len(ERRORS)))
 def test_bad_input_raises_what_pytorch_raises(number: int) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")

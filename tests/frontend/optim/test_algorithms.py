@@ -53,6 +53,7 @@ def _trajectory(library: Any, name: str, options: dict[str, Any], dtype: str) ->
     return found
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 @pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-12), ("float32", 1e-6)])
 def test_parameters_follow_pytorchs(

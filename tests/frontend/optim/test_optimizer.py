@@ -142,6 +142,7 @@ ERRORS: list[Any] = [
 ]
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("number", range(len(ERRORS)))
 def test_bad_input_raises_what_pytorch_raises(number: int) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is the oracle of this test")

@@ -1,0 +1,98 @@
+"""The text of one function while it grows: lines, nested braces, names, what is already named.
+
+It knows where a name may be used again and nothing of what is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterable
+
+from treadle.codegen.cuda.types import Operand
+
+_INDENT = "  "
+# Words that a name of the loop IR must not become.
+_RESERVED = frozenset(
+    "auto bool break case catch char class const continue default delete do double else enum "
+    "extern false float for friend goto if inline int long namespace new operator private public "
+    "register return short signed sizeof static struct switch template this throw true try "
+    "typedef union unsigned using virtual void volatile while lane threadIdx blockIdx blockDim "
+    "gridDim warpSize abs ceil copysign cos exp floor fma fmod log max min pow printf rint round "
+    "sin sqrt tanh trunc".split()
+)
+
+
+class Code:
+    """Lines of a function.
+
+    Attributes:
+        lines: finished lines.
+    """
+
+    def __init__(self, taken: Iterable[str], depth: int = 1) -> None:
+        self.lines: list[str] = []
+        self._depth = depth
+        self._names: dict[str, str] = {}
+        self._used = set(_RESERVED)
+        self._count = 0
+        # For each open brace, the named values and what each was computed from.
+        self._known: list[dict[Hashable, tuple[Operand, frozenset[str]]]] = [{}]
+        for name in taken:
+            self.name(name)
+
+    def name(self, wanted: str) -> str:
+        """The identifier of a buffer, register or loop variable; equal names stay equal."""
+        found = self._names.get(wanted)
+        if found is None:
+            found = wanted
+            while found in self._used:
+                found += "_"
+            self._used.add(found)
+            self._names[wanted] = found
+        return found
+
+    def fresh(self) -> str:
+        """An identifier not used before."""
+        while True:
+            self._count += 1
+            name = f"x{self._count}"
+            if name not in self._used:
+                self._used.add(name)
+                return name
+
+    # --- lines ------------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """Append a line."""
+        self.lines.append(_INDENT * self._depth + text)
+
+    def open(self, header: str = "") -> None:
+        """Begin a nested block."""
+        self.line(f"{header} {{" if header else "{")
+        self._depth += 1
+        self._known.append({})
+
+    def close(self) -> None:
+        """End the innermost block; names made in it are gone."""
+        self._depth -= 1
+        self._known.pop()
+        self.line("}")
+
+    # --- what has a name already ------------------------------------------------------------------
+
+    def known(self, key: Hashable) -> Operand | None:
+        """A value named in a block around, if nothing wrote to its sources since."""
+        for block in reversed(self._known):
+            if key in block:
+                return block[key][0]
+        return None
+
+    def remember(self, key: Hashable, value: Operand, reads: frozenset[str]) -> None:
+        """Keep a name until its block ends or a source is written."""
+        self._known[-1][key] = value, reads
+
+    def forget(self, written: Collection[str]) -> None:
+        """Drop what depends on buffers or registers that are written."""
+        for block in self._known:
+            stale = [key for key, (_, reads) in block.items() if not reads.isdisjoint(written)]
+            for key in stale:
+                del block[key]
