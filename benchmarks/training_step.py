@@ -14,6 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
+
+import treadle
 
 Step = Callable[[], float]
 
@@ -82,10 +85,6 @@ def _seconds(step: Step, calls: int) -> float:
 
 def compare(name: str, build: Callable[[Any], Step], repeats: int) -> None:
     """Checks that losses agree, then prints medians and their ratio."""
-    import torch
-
-    import treadle
-
     steps = {"treadle": build(treadle), "torch": build(torch)}
     losses = {peer: [step() for _ in range(5)] for peer, step in steps.items()}
     np.testing.assert_allclose(losses["treadle"], losses["torch"], rtol=2e-3)

@@ -147,7 +147,8 @@ def _elementwise(
 ) -> Generator[Site, Expression, Expression]:
     args = []
     for operand in value.inputs:
-        args.append((yield operand, position, guard))
+        argument = yield operand, position, guard
+        args.append(argument)
     return elements.apply(value.op.name, *args, dtype=value.dtype)
 
 
@@ -255,7 +256,7 @@ def separate_windows(value: Value) -> bool:
     _shape, axes, sizes, strides, dilations = value.attrs
     distinct = len(set(axes)) == len(axes)
     return distinct and all(
-        stride >= size and dilation == 1 or size == 1
+        (stride >= size and dilation == 1) or size == 1
         for size, stride, dilation in zip(sizes, strides, dilations, strict=True)
     )
 

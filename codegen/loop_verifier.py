@@ -127,7 +127,9 @@ class _Verifier:
             *((b, Space.SCRATCH) for b in kernel.scratch),
         ]:
             if buffer.space is not space:
-                self._fail(f"{buffer.name} is declared as {space.value} but is {buffer.space.value}")
+                self._fail(
+                    f"{buffer.name} is declared as {space.value} but is {buffer.space.value}"
+                )
         first = kernel.body[0] if kernel.body else None
         if isinstance(first, For) and first.kind is LoopKind.TASKS:
             if len(kernel.body) > 1:

@@ -113,8 +113,10 @@ class Apply:
     """A scalar op on expressions: the tensor op of that name on one element.
 
     Beside the elementwise ops of tensor IR (``cast`` converts to ``dtype``, ``bitcast`` keeps the
-    bits), emitters know ``fma`` (x*y+z rounded once), ``mulhi`` (high half of a u32 product) and
-    ``number_max``/``number_min`` (a NaN operand is ignored).
+    bits), emitters know ``fma`` (x*y+z rounded once), ``mulhi`` (high half of a u32 product),
+    ``number_max``/``number_min`` (a NaN operand is ignored), ``select_rare`` (``select`` whose
+    first choice is rarely taken and may be branched around) and ``sin_library``/``cos_library``
+    (the target's own function, for float64 arguments too large to reduce in loop IR).
     """
 
     op: str

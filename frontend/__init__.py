@@ -3,38 +3,18 @@
 This file only names what users import; every function lives in the module of its family.
 """
 
-from treadle.ir.types import (
-    DType as dtype,
-)
-from treadle.ir.types import (
-    bool_ as bool,
-)
-from treadle.ir.types import (
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-)
-
-half, float, double = float16, float32, float64
-short, int, long = int16, int32, int64
-
-from treadle import methods  # noqa: E402
-from treadle.autograd.grad_mode import (  # noqa: E402
+from treadle import autograd, methods, nn, optim, utils
+from treadle.autograd.grad_mode import (
     enable_grad,
     inference_mode,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
 )
-from treadle.device import device  # noqa: E402
-from treadle.engine import reset_statistics, statistics  # noqa: E402
-from treadle.functions.contraction import addmm, bmm, dot, matmul, mm, mv, outer  # noqa: E402
-from treadle.functions.creation import (  # noqa: E402
+from treadle.device import device
+from treadle.engine import reset_statistics, statistics
+from treadle.functions.contraction import addmm, bmm, dot, matmul, mm, mv, outer
+from treadle.functions.creation import (
     arange,
     as_tensor,
     empty,
@@ -50,13 +30,12 @@ from treadle.functions.creation import (  # noqa: E402
     zeros,
     zeros_like,
 )
-from treadle.functions.indexing import gather, index_select, scatter_add  # noqa: E402
-from treadle.functions.movement import (  # noqa: E402
+from treadle.functions.indexing import gather, index_select, scatter_add
+from treadle.functions.joining import cat, flip, stack
+from treadle.functions.movement import (
     as_strided,
-    cat,
     chunk,
     flatten,
-    flip,
     movedim,
     narrow,
     permute,
@@ -64,14 +43,13 @@ from treadle.functions.movement import (  # noqa: E402
     select,
     split,
     squeeze,
-    stack,
     t,
     transpose,
     unbind,
     unflatten,
     unsqueeze,
 )
-from treadle.functions.pointwise import (  # noqa: E402
+from treadle.functions.pointwise import (
     abs,
     add,
     addcdiv,
@@ -124,7 +102,7 @@ from treadle.functions.pointwise import (  # noqa: E402
     trunc,
     where,
 )
-from treadle.functions.random import (  # noqa: E402
+from treadle.functions.random import (
     Generator,
     bernoulli,
     default_generator,
@@ -138,7 +116,7 @@ from treadle.functions.random import (  # noqa: E402
     randn_like,
     randperm,
 )
-from treadle.functions.reduction import (  # noqa: E402
+from treadle.functions.reduction import (
     all,
     amax,
     amin,
@@ -155,20 +133,195 @@ from treadle.functions.reduction import (  # noqa: E402
     sum,
     var,
 )
-from treadle.printing import set_printoptions  # noqa: E402
-from treadle.promotion import (  # noqa: E402
+from treadle.ir.types import (
+    DType as dtype,
+)
+from treadle.ir.types import (
+    bool_ as bool,
+)
+from treadle.ir.types import (
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)
+from treadle.printing import set_printoptions
+from treadle.promotion import (
     default_dtype as get_default_dtype,
 )
-from treadle.promotion import (  # noqa: E402
+from treadle.promotion import (
     promote_types,
     set_default_dtype,
 )
-from treadle.size import Size  # noqa: E402
-from treadle.tensor import Tensor, evaluation_boundary  # noqa: E402
+from treadle.size import Size
+from treadle.tensor import Tensor, evaluation_boundary
 
 methods.install()
 
-from treadle import autograd, nn, optim, utils  # noqa: E402
-
+half, float, double = float16, float32, float64
+short, int, long = int16, int32, int64
 synchronize = evaluation_boundary
 __version__ = "0.1.0"
+
+__all__ = [
+    "Generator",
+    "Size",
+    "Tensor",
+    "__version__",
+    "abs",
+    "add",
+    "addcdiv",
+    "addcmul",
+    "addmm",
+    "all",
+    "amax",
+    "amin",
+    "any",
+    "arange",
+    "argmax",
+    "argmin",
+    "as_strided",
+    "as_tensor",
+    "autograd",
+    "bernoulli",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "bmm",
+    "bool",
+    "cat",
+    "ceil",
+    "chunk",
+    "clamp",
+    "clone",
+    "cos",
+    "default_generator",
+    "device",
+    "div",
+    "dot",
+    "double",
+    "dtype",
+    "empty",
+    "empty_like",
+    "enable_grad",
+    "eq",
+    "erf",
+    "exp",
+    "eye",
+    "flatten",
+    "flip",
+    "float",
+    "float16",
+    "float32",
+    "float64",
+    "floor",
+    "from_numpy",
+    "full",
+    "full_like",
+    "gather",
+    "ge",
+    "get_default_dtype",
+    "gt",
+    "half",
+    "index_select",
+    "inference_mode",
+    "initial_seed",
+    "int",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_grad_enabled",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "lerp",
+    "linspace",
+    "log",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "logsumexp",
+    "long",
+    "lt",
+    "manual_seed",
+    "masked_fill",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "mm",
+    "movedim",
+    "mul",
+    "mv",
+    "narrow",
+    "ne",
+    "neg",
+    "nn",
+    "no_grad",
+    "norm",
+    "normal",
+    "ones",
+    "ones_like",
+    "optim",
+    "outer",
+    "permute",
+    "pow",
+    "prod",
+    "promote_types",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
+    "randperm",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "reset_statistics",
+    "reshape",
+    "round",
+    "rsqrt",
+    "scatter_add",
+    "select",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "set_printoptions",
+    "short",
+    "sigmoid",
+    "sign",
+    "sin",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "statistics",
+    "std",
+    "sub",
+    "sum",
+    "synchronize",
+    "t",
+    "tanh",
+    "tensor",
+    "transpose",
+    "trunc",
+    "uint8",
+    "unbind",
+    "unflatten",
+    "unsqueeze",
+    "utils",
+    "var",
+    "where",
+    "zeros",
+    "zeros_like",
+]

@@ -26,7 +26,9 @@ def device(type: Any, index: int | None = None) -> Device:
             f"Expected one of {', '.join(_KNOWN)} device type at start of device string: {type}"
         )
     if number and index is not None:
-        raise RuntimeError(f"type (string) must not include an index because index was passed: {type}")
+        raise RuntimeError(
+            f"type (string) must not include an index because index was passed: {type}"
+        )
     return Device(name, int(number) if number else index)
 
 

@@ -79,8 +79,7 @@ class _Observed:
             return [max(range(len(self.graphs)), key=weight)]
         if not which.isdigit() or int(which) >= len(self.graphs):
             raise ValueError(
-                f"--program must be step, all or a number below {len(self.graphs)}, "
-                f"found {which!r}"
+                f"--program must be step, all or a number below {len(self.graphs)}, found {which!r}"
             )
         return [int(which)]
 

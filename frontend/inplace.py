@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from treadle import views
-from treadle.autograd_graph.node import Node, edge_of
+from treadle.autograd_graph.node import Node, edge_of, modified_view
 from treadle.autograd_graph.template import Signature
 from treadle.functions.reduction import scalar_name
 from treadle.ir import build as b
@@ -35,23 +35,33 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Tensor]:
 
 
 def assign(
-    target: Tensor, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]
+    target: Tensor,
+    operation: Operation,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    overlap: bool = False,
 ) -> Tensor:
-    """Runs an operation and makes its result the contents of ``target``.
+    """Runs an operation and makes its result the contents of ``target``, whose elements may
+    share memory only with ``overlap``.
 
     Raises RuntimeError, before anything changes, for a leaf that requires gradients, and where
     shape or dtype of the result do not fit.
     """
     call = Call(operation, args, kwargs)
     result = _fitting(call.result, target)
+    if not overlap and target._view is not None and target._view.overlaps():
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
     tracked = recorder.grad_enabled and any(tensor._requires_grad for tensor in call.tensors)
-    if recorder.grad_enabled and target._requires_grad:
-        _check_leaf(target)
+    if tracked:
+        _check_history(target)
     if not tracked or not target.dtype.is_floating_point:
         target._replace(result)
         finish()
         return target
-    if target._view is not None and target._base is not None:
+    if target._base is not None:
         _write_view(target, call, result)
     else:
         node = _node(call, call.operation.name or "CopyBackwards", target)
@@ -86,7 +96,11 @@ def _fitting(result: Value, target: Tensor) -> Value:
     return b.cast(result, target.dtype)
 
 
-def _check_leaf(target: Tensor) -> None:
+def _check_history(target: Tensor) -> None:
+    if not target.requires_grad:
+        return
+    if target._one_of_several and target._grad_fn is not None:
+        raise modified_view(target._grad_fn, target._output_nr, "is being modified")
     if target._base is not None and target._base._requires_grad and target._base.is_leaf:
         raise RuntimeError(
             "a view of a leaf Variable that requires grad is being used in an in-place operation."
@@ -118,8 +132,8 @@ def _node(call: Call, name: str, target: Tensor) -> Node:
 def _write_view(target: Tensor, call: Call, result: Value) -> None:
     """Writes through a view: the base's history becomes "the old base with a part replaced"."""
     base = target._base
-    layout = target._view
-    assert base is not None and layout is not None
+    layout = target._layout
+    assert base is not None
     inner = call.operation
     first_is_target = bool(call.tensors) and call.tensors[0] is target
 

@@ -12,7 +12,16 @@ from typing import Any
 
 from treadle.autograd.differentiate import backward
 from treadle.device import device_of
-from treadle.functions import contraction, creation, indexing, movement, pointwise, random, reduction
+from treadle.functions import (
+    contraction,
+    creation,
+    indexing,
+    joining,
+    movement,
+    pointwise,
+    random,
+    reduction,
+)
 from treadle.functions.reduction import scalar_name
 from treadle.inplace import inplace
 from treadle.ir import types
@@ -27,7 +36,8 @@ NAMES: dict[Any, str] = {
     "bitwise_or bitwise_xor bitwise_not isnan isinf isfinite clone",
     reduction: "sum mean prod max min amax amin argmax argmin any all var std logsumexp norm",
     movement: "view reshape flatten unflatten permute transpose t movedim expand expand_as squeeze "
-    "unsqueeze select narrow split chunk unbind as_strided flip repeat",
+    "unsqueeze select narrow split chunk unbind as_strided",
+    joining: "flip repeat",
     contraction: "mm bmm dot mv matmul addmm outer",
     indexing: "gather index_select scatter_add",
     random: "uniform_ normal_ bernoulli_",

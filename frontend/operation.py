@@ -40,9 +40,7 @@ class Operation:
 
     __slots__ = ("body", "name", "rule", "saves", "templates")
 
-    def __init__(
-        self, body: Body, name: str, rule: GradientRule | None, saves: str | None
-    ) -> None:
+    def __init__(self, body: Body, name: str, rule: GradientRule | None, saves: str | None) -> None:
         self.body = body
         self.name = name
         self.rule = rule
@@ -56,6 +54,8 @@ class Operation:
 def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[Any]) -> Any:
     """The argument with values for tensors; notes the tensors and extends the memo's key."""
     if isinstance(argument, Tensor):
+        if argument._base is not None:
+            argument.grad_fn  # noqa: B018  # a view learns here that its base was written through
         if argument._requires_grad and recorder.grad_enabled and argument._updated_leaf():
             raise _Boundary
         tensors.append(argument)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from treadle import engine, views
-from treadle.autograd_graph.node import AccumulateGrad, Node
+from treadle.autograd_graph.node import MODIFIED_BASE, AccumulateGrad, Node, modified_view
 from treadle.ir.types import Device, DType, TensorType
 from treadle.ir.value import Value
 from treadle.printing import tensor_repr
@@ -34,6 +34,7 @@ class Tensor:
     _view: View | None = None
     _cached: tuple[Segment, int, Value] | None = None
     _base: Tensor | None = None
+    _one_of_several: bool = False
     _untracked: bool = False
     _grad: Any = None
     _grad_fn: Node | None = None
@@ -143,6 +144,8 @@ class Tensor:
         base = self._base
         if base is not None and base._changes != self._base_changes:
             # The base was written through another view: this one is a view of its new contents.
+            if self._one_of_several and self._grad_fn is not None:
+                raise modified_view(self._grad_fn, self._output_nr, MODIFIED_BASE)
             self._base_changes = base._changes
             self._grad_fn, self._output_nr = view_node(self, base), 0
             self._requires_grad = base._requires_grad
@@ -256,7 +259,7 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([self[position] for position in range(len(self))])  # type: ignore[index]
+        return iter(self.unbind(0))  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
         return id(self)
@@ -267,7 +270,7 @@ class Tensor:
             self._concrete(),
             self.dtype,
             requires_grad=self._requires_grad,
-            grad_fn_name=None if node is None else node.name(),
+            grad_fn_name=None if node is None else node.label,
             device=self.device,
         )
 
@@ -280,9 +283,7 @@ class Tensor:
         """The number that a tensor of one element holds; computes what is pending."""
         array = self._concrete()
         if array.size != 1:
-            raise RuntimeError(
-                f"a Tensor with {array.size} elements cannot be converted to Scalar"
-            )
+            raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
         return array.item()
 
     def tolist(self) -> Any:

@@ -32,6 +32,10 @@ class View(NamedTuple):
                 expected *= extent
         return True
 
+    def overlaps(self) -> bool:
+        """Whether elements share memory because an extent was expanded."""
+        return any(s == 0 and e > 1 for e, s in zip(self.size, self.stride, strict=True))
+
 
 def whole(shape: Shape) -> View:
     """The view of a tensor that is its storage."""

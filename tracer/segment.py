@@ -166,9 +166,7 @@ class Segment:
     def live_savers(self) -> list[Saver]:
         """Autograd nodes from which a gradient can still be asked."""
         # References: the list entry, the loop's name and getrefcount's argument.
-        return [
-            saver for saver in self.savers if getrefcount(saver) > 3 and not saver.released
-        ]
+        return [saver for saver in self.savers if getrefcount(saver) > 3 and not saver.released]
 
     def kept_values(self, savers: Iterable[Saver]) -> list[Value]:
         """What gradients will need and would be expensive to compute again."""

@@ -5,11 +5,13 @@ It knows where a name may be used again and nothing of what is computed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 
 from treadle.codegen.cuda.types import Operand
 
 _INDENT = "  "
+_LINE = 100
 # Words that a name of the loop IR must not become.
 _RESERVED = frozenset(
     "auto bool break case catch char class const continue default delete do double else enum "
@@ -76,6 +78,31 @@ class Code:
         self._depth -= 1
         self._known.pop()
         self.line("}")
+
+    @contextmanager
+    def block(self, condition: str) -> Iterator[None]:
+        """Lines in braces, under a condition unless it is empty; a lone line needs no braces."""
+        start = len(self.lines)
+        self.open(f"if ({condition})" if condition else "")
+        yield
+        self.close()
+        inner = [line.strip() for line in self.lines[start + 1 : -1]]
+        if not inner:
+            del self.lines[start:]
+        elif len(inner) == 1 and inner[0].endswith(";"):
+            head = f"if ({condition}) " if condition else ""
+            joined = f"{_INDENT * self._depth}{head}{inner[0]}"
+            if len(joined) <= _LINE:
+                self.lines[start:] = [joined]
+
+    @contextmanager
+    def under(self, condition: str) -> Iterator[None]:
+        """`block` where there is a condition, else the lines as they are."""
+        if not condition:
+            yield
+            return
+        with self.block(condition):
+            yield
 
     # --- what has a name already ------------------------------------------------------------------
 

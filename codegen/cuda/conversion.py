@@ -47,6 +47,8 @@ def cast(value: Operand, dtype: DType, prelude: Prelude) -> Operand:
         return value
     if source is float16:
         wide = Operand(f"__half2float({value.text})", float32)
+        if value.number is not None:
+            wide = literal(value.number, float32)
         return cast(wide, dtype, prelude)
     if dtype is bool_:
         return Operand(f"{value} != {literal(0, source).text}", bool_, False)
@@ -60,7 +62,7 @@ def cast(value: Operand, dtype: DType, prelude: Prelude) -> Operand:
         body = _saturating(source, dtype)
         prelude.define(name, type_name(dtype), f"{type_name(source)} x", body)
         return Operand(f"{name}({value.text})", dtype)
-    return Operand(f"({type_name(dtype)}){value}", dtype, False)
+    return Operand(f"({type_name(dtype)}){value}", dtype)
 
 
 def _saturating(source: DType, dtype: DType) -> list[str]:

@@ -54,6 +54,7 @@ class Expressions:
         self.indices = Indices(self.value)
         self._uses: Counter[int] = Counter()
         self._expanded: dict[int, Expression] = {}
+        self._called: set[int] = set()  # those that are calls of a device function
         self._reads: dict[int, frozenset[str]] = {}
         self._keep: list[Expression] = []  # ids are of living objects
 
@@ -87,7 +88,7 @@ class Expressions:
                 continue
             stack.pop()
             made = self._made(node, texts)
-            texts[id(node)] = self._named(node, made)
+            texts[id(node)] = self._named(node, made, node is root)
         return texts[id(root)]
 
     def reads(self, root: Expression) -> frozenset[str]:
@@ -117,7 +118,8 @@ class Expressions:
     def combine_lanes(self, roots: Iterable[Expression]) -> None:
         """Name the combinations of lanes in expressions: all threads must take part in them."""
         for node in across_in(roots):
-            self.value(node)
+            if self._code.known(id(node)) is None:
+                self._name(node, self.value(node))
 
     # --- nodes ------------------------------------------------------------------------------------
 
@@ -139,19 +141,23 @@ class Expressions:
             found = elementary.expand(node, self._fma)
             # pow is products for some constant exponents, which no function knows.
             if found is not node and not _is_small(found, node.args):
+                self._called.add(id(node))
                 found = node
             self._expanded[id(node)] = found
             self._keep.append(node)
         return found
 
-    def _named(self, node: Expression, made: Operand) -> Operand:
+    def _named(self, node: Expression, made: Operand, last: bool) -> Operand:
+        """A name for what is used again or is long; ``last`` is the text of a whole statement."""
         if isinstance(node, (Const, Read)) or made.number is not None:
             return made
-        shared = self._uses[id(node)] > 1 and not (made.whole and made.text.isidentifier())
+        shared = self._uses[id(node)] > 1 and not made.text.isidentifier()
         if isinstance(node, (Position, Holds)) and len(made.text) < _LONGEST // 2:
             shared = False
-        if not (shared or len(made.text) > _LONGEST or isinstance(node, AcrossLanes)):
-            return made
+        long = not last and (len(made.text) > _LONGEST or isinstance(node, AcrossLanes))
+        return self._name(node, made) if shared or long else made
+
+    def _name(self, node: Expression, made: Operand) -> Operand:
         name = self._code.fresh()
         self._code.line(f"const {type_name(node.dtype)} {name} = {made.text};")
         return self._remember(node, Operand(name, node.dtype))
@@ -181,7 +187,7 @@ class Expressions:
             return texts[id(target)]._replace(dtype=node.dtype)
         if _is_rare(node):
             return self._select_rare(node, texts)
-        if elementary.expand(node, self._fma) is not node:
+        if id(node) in self._called:
             name = self._function(node.op, [arg.dtype for arg in node.args], node.dtype)
             arguments = ", ".join(texts[id(arg)].text for arg in node.args)
             return Operand(f"{name}({arguments})", node.dtype)
@@ -203,7 +209,7 @@ class Expressions:
         condition, usual = texts[id(node.args[0])], texts[id(node.args[2])]
         name = self._code.fresh()
         self._code.line(f"{type_name(node.dtype)} {name} = {usual.text};")
-        self._code.open(f"if {condition if not condition.whole else f'({condition})'}")
+        self._code.open(f"if ({condition.text})")
         self._code.line(f"{name} = {self.value(node.args[1]).text};")
         self._code.close()
         return self._remember(node, Operand(name, node.dtype))

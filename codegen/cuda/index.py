@@ -12,6 +12,8 @@ from treadle.codegen.loops import Expression
 from treadle.ir.index import Atom, Bound, Dynamic, Index, Quotient, Remainder, Var
 from treadle.ir.types import bool_, int32, int64
 
+# The variable that numbers the threads of a block.
+LANE = "lane"
 _LIMIT = 1 << 31
 
 
@@ -32,11 +34,13 @@ class Indices:
     def text(self, index: Index) -> Operand:
         """An index as ``int``, or as ``long long`` where a part of it may not fit."""
         wide = _is_wide(index)
-        dtype = int64 if wide else int32
         parts: list[str] = []
-        for atom, factor in index.terms:
+        # Lanes come last, as one reads addresses.
+        for atom, factor in sorted(index.terms, key=lambda term: self._is_lane(term[0])):
             value = self._atom(atom)
-            text = f"(long long){value}" if wide and value.dtype is int32 else str(value)
+            # A sum is as wide as what stands first in it.
+            narrow = value.dtype is int32 and (not parts or not _fits(atom, factor))
+            text = f"(long long){value}" if wide and narrow else str(value)
             size = text if abs(factor) == 1 else f"{abs(factor)} * {text}"
             sign = " - " if factor < 0 else " + "
             parts.append(sign + size if parts else ("-" if factor < 0 else "") + size)
@@ -47,7 +51,11 @@ class Indices:
             parts.append(f"{number}{suffix}")
         lone = len(index.terms) + bool(index.constant) <= 1
         simple = lone and all(factor == 1 for _, factor in index.terms)
+        dtype = int64 if wide else int32
         return Operand("".join(parts), dtype, simple and index.constant >= 0)
+
+    def _is_lane(self, atom: Atom) -> bool:
+        return isinstance(atom, Var) and self.variables.get(atom) == LANE
 
     def _atom(self, atom: Atom) -> Operand:
         if isinstance(atom, Var):
@@ -60,7 +68,7 @@ class Indices:
             if value.dtype is (int32 if fits else int64):
                 return value
             name, dtype = ("int", int32) if fits else ("long long", int64)
-            return Operand(f"({name}){value}", dtype, False)
+            return Operand(f"({name}){value}", dtype)
         return self._division(atom)
 
     def _division(self, atom: Quotient | Remainder) -> Operand:
@@ -108,6 +116,11 @@ class Indices:
         if not parts:
             return True
         return Operand(" && ".join(parts), bool_, False)
+
+
+def _fits(atom: Atom, factor: int) -> bool:
+    """Whether a multiple of a part fits 32 bits."""
+    return abs(factor) * max(map(abs, atom.bounds())) < _LIMIT
 
 
 def _is_wide(index: Index) -> bool:

@@ -32,6 +32,7 @@ class Prelude:
         """Add a function that is one expression."""
         return self.define(name, result, parameters, [f"  return {value};"])
 
-    def text(self) -> str:
-        """All functions."""
-        return "\n".join(self._functions.values())
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The text of each function."""
+        return tuple(self._functions.values())

@@ -80,7 +80,7 @@ class Scalars:
 
     def _logical(self, op: str, args: Sequence[Operand]) -> Operand | None:
         if op == "not":
-            return Operand(f"!{args[0]}", bool_, False)
+            return Operand(f"!{args[0]}", bool_)
         symbol = _BOOL_BINARY.get(op)
         return None if symbol is None else Operand(f"{args[0]} {symbol} {args[1]}", bool_, False)
 
@@ -153,7 +153,7 @@ class Scalars:
             return Operand(plain, dtype, False)
         if dtype.itemsize < 4:
             # Computed as int, which holds every result of narrower types.
-            return Operand(f"({type_name(dtype)})({plain})", dtype, False)
+            return Operand(f"({type_name(dtype)})({plain})", dtype)
         return self._function(op, dtype, args, _wrapping(dtype, f"x {symbol} y"))
 
     def _shift(self, op: str, dtype: DType, args: Sequence[Operand]) -> Operand:
@@ -165,7 +165,7 @@ class Scalars:
             by = int(amount.number)
             if op == "shr":
                 return Operand(f"{value} >> {by}", dtype, False)
-            return Operand(f"({c_type})(({unsigned}){value} << {by})", dtype, False)
+            return Operand(f"({c_type})(({unsigned}){value} << {by})", dtype)
         # A negative amount is a large one.
         inside = f"({unsigned})y < {bits}"
         if op == "shl":
@@ -178,8 +178,8 @@ class Scalars:
 
     def _integer_not(self, dtype: DType, args: Sequence[Operand]) -> Operand:
         if dtype.itemsize < 4:
-            return Operand(f"({type_name(dtype)})~{args[0]}", dtype, False)
-        return Operand(f"~{args[0]}", dtype, False)
+            return Operand(f"({type_name(dtype)})~{args[0]}", dtype)
+        return Operand(f"~{args[0]}", dtype)
 
     def _integer_neg(self, dtype: DType, args: Sequence[Operand]) -> Operand:
         return self._function("neg", dtype, args, _wrapping(dtype, "x", "-"))

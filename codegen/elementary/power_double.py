@@ -38,7 +38,7 @@ def _head(x: Term) -> Term:
 
 
 def power_of_magnitude(m: Arithmetic, x: Term, y: Term) -> Term:
-    """x ** y for x >= 0, x not 1 or y finite: at most 0.8 ulp."""
+    """x ** y for x >= 0, at most 0.9 ulp (fdlibm states 0.70)."""
     high, low = _log2(m, x)
     # Larger exponents overflow or underflow just so; smaller products stay finite here.
     y = y.at_least(-1e290).at_most(1e290)

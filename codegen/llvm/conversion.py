@@ -159,7 +159,9 @@ class Conversions:
 
     def _magnitude(self, value: Value) -> Value:
         symbol = f"@llvm.fabs.{suffix(value.dtype, value.lanes)}"
-        return self._code.value(f"call {value.type} {symbol}({value.typed})", value.dtype, value.lanes)
+        return self._code.value(
+            f"call {value.type} {symbol}({value.typed})", value.dtype, value.lanes
+        )
 
     def _unpack(self, value: Value) -> Value:
         """float16 to float32 with integer instructions.
@@ -207,5 +209,3 @@ def _limits(dtype: DType) -> tuple[int, int]:
     if dtype.is_signed:
         return -(1 << (bits - 1)), (1 << (bits - 1)) - 1
     return 0, (1 << bits) - 1
-
-

@@ -26,11 +26,11 @@ from treadle.codegen.loops import (
     Read,
     Register,
 )
-from treadle.ir.index import Index
+from treadle.ir.index import Index, Var
 from treadle.ir.types import bool_
 
 # The current value of each element of each register.
-Place: TypeAlias = tuple[Register, tuple[int, ...]]
+Place: TypeAlias = tuple[str, tuple[int, ...]]
 State: TypeAlias = dict[Place, Value]
 
 _NOTHING: frozenset[str] = frozenset()
@@ -41,6 +41,7 @@ class Expressions:
 
     Args:
         state: the registers' values, kept by the statements.
+        numbered: variables of loops that are expanded, and of ``LANES`` loops.
         fma: whether the target has fused multiply-add.
     """
 
@@ -49,11 +50,14 @@ class Expressions:
     _scalars: Scalars
     _convert: Conversions
 
-    def __init__(self, code: Code, state: State, fma: bool) -> None:
+    def __init__(self, code: Code, state: State, numbered: frozenset[Var], fma: bool) -> None:
         self._code = code
         self._state = state
+        self._numbered = numbered
         self._fma = fma
         self._expanded: dict[Apply, Expression] = {}
+        self._used: dict[int, tuple[Var, ...]] = {}
+        self._constants: dict[int, Computed] = {}
 
     def connect(
         self, indices: Indices, memory: Memory, scalars: Scalars, conversions: Conversions
@@ -66,81 +70,87 @@ class Expressions:
 
     def place(self, register: Register, position: Sequence[Index]) -> Place:
         """The element of a register; ValueError where its position is not a number."""
-        numbers = []
-        for index in position:
-            resolved = self._indices.resolve(index)
-            if resolved.terms:
-                raise ValueError(f"register {register.name} has no element {resolved}")
-            numbers.append(resolved.constant)
+        if not position:
+            if register.shape:
+                raise ValueError(f"register {register.name} of {register.shape} read as a scalar")
+            return register.name, ()
+        numbers = tuple(self._indices.number(index) for index in position)
         if len(numbers) != len(register.shape):
             raise ValueError(f"register {register.name} of {register.shape} read at {numbers}")
-        return register, tuple(numbers)
+        return register.name, numbers
 
     def value(self, root: Expression) -> Computed:
         """The value of an expression and the buffers and registers it depends on."""
         if not isinstance(root, Apply):
             return self._leaf(root)
         _collect_variables(root)
+        done: dict[Apply, Computed] = {}
+        entered: dict[Apply, tuple[Hashable, Expression]] = {}
         stack: list[Apply] = [root]
         while stack:
             node = stack[-1]
-            key = self._key(node)
-            if self._code.computed(key) is not None:
+            if node in done:
                 stack.pop()
-                continue
-            target = self._expand(node)
-            wanted = _wanted(node) if target is node else (target,)
-            pending = [arg for arg in wanted if isinstance(arg, Apply) and not self._has(arg)]
-            if pending:
-                stack.extend(reversed(pending))
-                continue
-            stack.pop()
-            if target is not node:
-                found = self._operand(target)
-            elif node.op == "select_rare":
-                found = self._select_rare(node)
+            elif node in entered:
+                stack.pop()
+                key, target = entered[node]
+                found = done[node] = self._compute(node, target, done)
+                self._code.remember(key, *found)
             else:
-                found = self._apply(node)
-            self._code.remember(key, *found)
-        result = self._code.computed(self._key(root))
-        assert result is not None
-        return result
+                key = self._key(node)
+                known = self._code.computed(key)
+                if known is not None:
+                    done[node] = known
+                    continue
+                target = self._expand(node)
+                entered[node] = key, target
+                wanted = _wanted(node) if target is node else (target,)
+                stack.extend(
+                    arg for arg in reversed(wanted) if isinstance(arg, Apply) and arg not in done
+                )
+        return done[root]
 
     def _expand(self, node: Apply) -> Expression:
         target = self._expanded.get(node)
         if target is None:
             target = self._expanded[node] = elementary.expand(node, self._fma)
-            if isinstance(target, Apply):
+            if isinstance(target, Apply) and target is not node:
                 _collect_variables(target)
         return target
 
-    def _key(self, node: Apply) -> Hashable:
-        """What the value of a node depends on, beside memory and registers."""
+    def _key(self, node: Apply | Load) -> Hashable:
+        """What the value of a node depends on, beside memory and registers.
+
+        Nodes live as long as their kernel or expansion, so that their addresses are theirs.
+        """
         code = self._code
-        used = node.variables()
-        numbers = tuple(code.numbers[var] for var in used if var in code.numbers)
-        lanes = code.lanes if code.lane in used else 0
-        return node, numbers, lanes
+        used = self._used.get(id(node))
+        if used is None:
+            used = tuple(node.variables() & self._numbered)
+            self._used[id(node)] = used
+        if not used:
+            return id(node)
+        numbers = code.numbers
+        # The variable of a LANES loop is no number; the lanes stand for it.
+        return id(node), code.lanes, *(numbers.get(var) for var in used)
 
-    def _has(self, node: Apply) -> bool:
-        return self._code.computed(self._key(node)) is not None
+    def _compute(self, node: Apply, target: Expression, done: dict[Apply, Computed]) -> Computed:
+        """A node whose operands are computed."""
 
-    def _operand(self, arg: Expression) -> Computed:
-        if isinstance(arg, Apply):
-            found = self._code.computed(self._key(arg))
-            assert found is not None
-            return found
-        return self._leaf(arg)
+        def operand(arg: Expression) -> Computed:
+            return done[arg] if isinstance(arg, Apply) else self._leaf(arg)
 
-    def _apply(self, node: Apply) -> Computed:
-        operands = [self._operand(arg) for arg in node.args]
+        if target is not node:
+            return operand(target)
+        operands = [operand(arg) for arg in _wanted(node)]
+        if node.op == "select_rare":
+            return self._select_rare(node, *operands)
         value = self._scalars.apply(node.op, node.dtype, [value for value, _ in operands])
-        return value, _NOTHING.union(*(reads for _, reads in operands))
+        return value, _NOTHING.union(*[reads for _, reads in operands])
 
-    def _select_rare(self, node: Apply) -> Computed:
+    def _select_rare(self, node: Apply, when: Computed, otherwise: Computed) -> Computed:
         """A selection whose first choice is computed only where some lane takes it."""
-        condition, some = self._operand(node.args[0])
-        common, others = self._operand(node.args[2])
+        (condition, some), (common, others) = when, otherwise
         reads = some | others
         lanes = max(condition.lanes, common.lanes)
         usual = self._code.splat(common, lanes)
@@ -162,12 +172,15 @@ class Expressions:
     # --- leaves -----------------------------------------------------------------------------------
 
     def _leaf(self, leaf: Expression) -> Computed:
-        if isinstance(leaf, Const):
-            return literal(leaf.value, leaf.dtype), _NOTHING
-        if isinstance(leaf, Load):
-            return self._memory.load(leaf)
         if isinstance(leaf, Read):
             return self._read(leaf.register, leaf.position), frozenset((leaf.register.name,))
+        if isinstance(leaf, Load):
+            return self._load(leaf)
+        if isinstance(leaf, Const):
+            found = self._constants.get(id(leaf))
+            if found is None:
+                found = self._constants[id(leaf)] = literal(leaf.value, leaf.dtype), _NOTHING
+            return found
         if isinstance(leaf, Position):
             return self._position(leaf)
         if isinstance(leaf, Holds):
@@ -176,11 +189,19 @@ class Expressions:
             return self._across(leaf)
         raise ValueError(f"no LLVM code for {type(leaf).__name__}")
 
+    def _load(self, leaf: Load) -> Computed:
+        key = self._key(leaf)
+        found = self._code.computed(key)
+        if found is None:
+            # Equal loads that are other objects are found by `Memory`.
+            found = self._memory.load(leaf)
+            self._code.remember(key, *found)
+        return found
+
     def _read(self, register: Register, position: Sequence[Index]) -> Value:
-        key = self.place(register, position)
-        if key not in self._state:
+        value = self._state.get(self.place(register, position))
+        if value is None:
             raise ValueError(f"register {register.name} is read before it is set")
-        value = self._state[key]
         if value.lanes and self._code.lanes not in (0, value.lanes):
             raise ValueError(
                 f"register {register.name} of {value.lanes} lanes is read in a loop of "

@@ -63,6 +63,19 @@ class Indices:
             self._resolved[key] = found
         return found
 
+    def number(self, index: Index) -> int:
+        """An index as a number; ValueError where a loop that is not expanded decides it."""
+        numbers = self._code.numbers
+        total = index.constant
+        for atom, factor in index.terms:
+            if not isinstance(atom, Var) or atom not in numbers:
+                resolved = self.resolve(index)
+                if resolved.terms:
+                    raise ValueError(f"the position {resolved} of a register is not a number")
+                return resolved.constant
+            total += factor * numbers[atom]
+        return total
+
     def varies(self, item: Index | Atom) -> bool:
         """Whether lanes may have different values."""
         lane = self._code.lane

@@ -141,7 +141,9 @@ class Scalars:
             return picked
         # NaN wins: where the first is NaN take it. NaN is ignored: where the second is, drop it.
         suspect = first if nan_wins else second
-        unordered = self._code.value(f"fcmp uno {suspect.typed}, {suspect.text}", bool_, first.lanes)
+        unordered = self._code.value(
+            f"fcmp uno {suspect.typed}, {suspect.text}", bool_, first.lanes
+        )
         return self._select(unordered, first, picked)
 
     def _pick(self, op: str, first: Value, second: Value) -> Value:
@@ -250,5 +252,3 @@ def _bits_are_nan(text: str) -> bool:
     if text.startswith("0xH"):
         return int(text[3:], 16) & 0x7FFF > 0x7C00
     return int(text, 16) & (2**63 - 1) > 0x7FF0000000000000
-
-

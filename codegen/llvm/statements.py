@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from treadle.codegen.llvm.code import Code
 from treadle.codegen.llvm.conversion import Conversions
-from treadle.codegen.llvm.expression import Expressions, State
+from treadle.codegen.llvm.expression import Expressions, Place, State
 from treadle.codegen.llvm.index import Indices
 from treadle.codegen.llvm.memory import Memory
 from treadle.codegen.llvm.scalar import Scalars
@@ -27,6 +27,7 @@ from treadle.codegen.loops import (
     When,
 )
 from treadle.codegen.target import Target
+from treadle.ir.index import Var
 from treadle.ir.types import bool_
 
 
@@ -47,7 +48,9 @@ class _Function:
         self._kernel = kernel
         self._code = code = Code()
         self._state: State = {}
-        self._expressions = expressions = Expressions(code, self._state, target.fma)
+        self._registers: dict[str, Register] = {}
+        numbered = numbered_variables(kernel.body)
+        self._expressions = expressions = Expressions(code, self._state, numbered, target.fma)
         indices = Indices(code, expressions.value)
         # Every CPU with fused multiply-add also converts float16.
         conversions = Conversions(code, half=target.fma)
@@ -139,7 +142,7 @@ class _Function:
         code, state = self._code, self._state
         written = writes(loop.body)
         code.forget(written)
-        carried = {key: self._typed(key[0], state[key]) for key in state if key[0].name in written}
+        carried = {key: self._typed(key, state[key]) for key in state if key[0] in written}
         head, leave = code.fresh("loop"), code.fresh("done")
         counter = f"%{code.fresh('i')}"
         before = code.here.block
@@ -150,13 +153,11 @@ class _Function:
             state[key] = value._replace(text=f"%{code.fresh('r')}", literal=False)
         phis = dict(state)
         self._run(loop.body)
-        leaving = {key: self._typed(key[0], state[key]) for key in carried}
+        leaving = {key: self._typed(key, state[key]) for key in carried}
         state.update(leaving)
         code.effect(f"{counter}.next = add nuw nsw i64 {counter}, 1")
         code.effect(f"{counter}.more = icmp ult i64 {counter}.next, {loop.var.extent}")
-        code.effect(
-            f"br i1 {counter}.more, label %{head}, label %{leave}, !llvm.loop !0"
-        )
+        code.effect(f"br i1 {counter}.more, label %{head}, label %{leave}, !llvm.loop !0")
         scope = code.close()
         del code.variables[loop.var]
         lines = [f"  {counter} = phi i64 [0, %{before}], [{counter}.next, %{scope.block}]"]
@@ -178,19 +179,17 @@ class _Function:
             return
         state = self._state
         before = dict(state)
-        after: dict[tuple[Register, tuple[int, ...]], Value] = {}
+        after: State = {}
 
         def run() -> None:
             self._run(when.body)
             for key, value in before.items():
                 if state[key] != value:
-                    after[key] = self._typed(key[0], state[key])
+                    after[key] = self._typed(key, state[key])
 
         written = writes(when.body)
         changing = {
-            key: self._typed(key[0], value)
-            for key, value in before.items()
-            if key[0].name in written
+            key: self._typed(key, value) for key, value in before.items() if key[0] in written
         }
         then, test = self._code.branch(uniform, run)
         state.clear()
@@ -220,14 +219,26 @@ class _Function:
             # The first assignment sets the masked lanes too: nothing was in them.
             value = self._scalars.choose(mask, value, old)
         self._code.forget((register.name,))
+        self._registers[register.name] = register
         self._state[key] = value
 
-    def _typed(self, register: Register, value: Value) -> Value:
-        """A register's value with the type of the register, as a phi needs it.
+    def _typed(self, place: Place, value: Value) -> Value:
+        """A register's value with the type of the register, as a phi needs it."""
+        return self._code.splat(value, self._registers[place[0]].lanes)
 
-        A literal in every lane is text, not a value; both have the register's type.
-        """
-        return self._code.splat(value, register.lanes)
+
+def numbered_variables(body: Sequence[Statement]) -> frozenset[Var]:
+    """Variables that are numbers, or lanes, where they are used."""
+    found: set[Var] = set()
+    pending = list(body)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, For):
+            if statement.kind in (LoopKind.UNROLL, LoopKind.LANES) or statement.var.extent == 1:
+                found.add(statement.var)
+        if isinstance(statement, (For, When)):
+            pending.extend(statement.body)
+    return frozenset(found)
 
 
 def writes(body: Sequence[Statement]) -> frozenset[str]:
@@ -243,5 +254,3 @@ def writes(body: Sequence[Statement]) -> frozenset[str]:
         else:
             found.add(statement.register.name)
     return frozenset(found)
-
-

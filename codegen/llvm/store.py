@@ -96,5 +96,3 @@ class Stores:
         symbol = f"@llvm.masked.scatter.{memory_suffix(value.dtype, lanes)}.v{lanes}p0"
         operands = f"{value.typed}, <{lanes} x ptr> {pointers}, i32 {buffer.dtype.itemsize}"
         self._code.effect(f"call void {symbol}({operands}, {active})")
-
-

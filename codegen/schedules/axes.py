@@ -6,6 +6,7 @@ Axes are the extents of a row-major iteration; a schedule turns each into one lo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import TypeAlias
 
 from treadle.codegen.loops import Expression, Holds, Load, Position
@@ -48,9 +49,9 @@ def refined(shapes: Iterable[Shape]) -> list[int]:
     for shape in every:
         boundaries.update(contiguous_strides(shape))
     order = sorted(boundaries)
-    if any(high % low for low, high in zip(order, order[1:], strict=False)):
+    if any(high % low for low, high in pairwise(order)):
         return [extent for extent in every[0] if extent > 1]
-    return [high // low for low, high in zip(order, order[1:], strict=False)][::-1]
+    return [high // low for low, high in pairwise(order)][::-1]
 
 
 def chosen_axes(extents: Sequence[int], probe: Probe, lanes: int, fixed: set[int]) -> list[int]:
@@ -141,9 +142,7 @@ def _divisors(index: Index, axes: Sequence[Var]) -> Iterable[tuple[int, int]]:
             yield from _divisors(inner, axes)
 
 
-def lane_cost(
-    nodes: Sequence[Expression], axes: Sequence[Var], lane: Var, lanes: int
-) -> float:
+def lane_cost(nodes: Sequence[Expression], axes: Sequence[Var], lane: Var, lanes: int) -> float:
     """Estimated cost of the iteration with the lanes along an axis, in vector additions."""
     steps = -(-lane.extent // lanes)
     for axis in axes:

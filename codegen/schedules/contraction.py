@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from treadle.codegen.loops import (
     Buffer,
     Expression,
-    For,
     Kernel,
     Load,
     LoopKind,
@@ -24,11 +23,13 @@ from treadle.codegen.loops import (
     When,
 )
 from treadle.codegen.schedules.contraction_epilogue import Epilogue
+from treadle.codegen.schedules.contraction_pack import pack_columns, pack_rows
 from treadle.codegen.schedules.contraction_plan import (
     Plan,
     depth_of,
     extent_of,
     plan_of,
+    row_bytes,
 )
 from treadle.codegen.schedules.contraction_problem import (
     Problem,
@@ -39,13 +40,13 @@ from treadle.codegen.schedules.contraction_problem import (
 from treadle.codegen.schedules.contraction_tile import (
     Factors,
     Finish,
+    Packed,
     Replacement,
     Tile,
     columns_in_lanes,
     depth_in_lanes,
     in_lanes,
     origin,
-    pack_columns,
     registers_of,
     repeat,
 )
@@ -124,7 +125,7 @@ class _Nest:
         self.outputs = self.arguments[len(inputs) :]
         dtype = accumulator_of(problem.product.dtype)
         self.epilogue = Epilogue(problem, inputs, self.outputs)
-        self.factors = Factors(problem, inputs, dtype, target.fma)
+        self.factors = Factors(problem, inputs, dtype, target.fma, plan.lanes)
         self.height, self.breadth = extent_of(problem.row), extent_of(problem.column)
         self.down = _Cut(-(-self.height // plan.rows), plan.row_tiles)
         self.along = _Cut(-(-self.breadth // plan.width), plan.column_tiles)
@@ -132,9 +133,7 @@ class _Nest:
         self.sums, self.sides = registers_of(plan.rows, plan.width, plan, dtype)
         # Sums across lanes are numbers. What follows them works on vectors again, once a block of
         # them is complete.
-        block = Buffer(
-            "block", dtype, plan.row_part * plan.rows * self.block_width, Space.SCRATCH
-        )
+        block = Buffer("block", dtype, plan.row_part * plan.rows * self.block_width, Space.SCRATCH)
         fits = block.size * dtype.itemsize <= target.max_scratch
         self.staged = plan.depth_lanes and not self.epilogue.trivial and fits
         self.block = block if self.staged else None
@@ -142,6 +141,11 @@ class _Nest:
         if plan.packed:
             size = depth_of(problem) * plan.width
             self.panel = Buffer("panel", dtype, size, Space.SCRATCH)
+        self.left: Packed | None = None
+        if plan.packed_rows:
+            size = row_bytes(problem, plan, dtype.itemsize) // dtype.itemsize
+            left = Buffer("left", dtype, size, Space.SCRATCH)
+            self.left = Packed(left, size // depth_of(problem), constant(0))
 
     def kernel(self, name: str) -> Kernel:
         """The whole kernel."""
@@ -160,9 +164,13 @@ class _Nest:
             self.arguments,
             len(self.outputs),
             body,
-            tuple(buffer for buffer in (self.panel, self.block) if buffer is not None),
+            self._scratch(),
             (self.sums, self.sides),
         )
+
+    def _scratch(self) -> tuple[Buffer, ...]:
+        left = None if self.left is None else self.left.buffer
+        return tuple(buffer for buffer in (left, self.panel, self.block) if buffer is not None)
 
     def _grid(self, blocks: Sequence[Index], axis: int, at: Replacement) -> tuple[Statement, ...]:
         """Loops over the grid axes of a task's block, from one axis on."""
@@ -183,6 +191,9 @@ class _Nest:
         row_tile = row_block * self.down.size + variable(part) * self.plan.row_part
         column_tile = column_block * self.along.size
         body = self._tiles(row_tile, column_tile, at)
+        if self.left is not None:
+            row, count = row_tile * self.plan.rows, self.plan.row_part * self.plan.rows
+            body = pack_rows(self.factors, row, self.height, count, at, self.left) + body
         if self.block is not None:
             body += self._staged(row_tile, column_tile, at)
         return repeat(part, LoopKind.SERIAL, body)
@@ -196,8 +207,9 @@ class _Nest:
         ):
             rows: list[Statement] = []
             for tall, row, height in _pieces(row_tile + variable(u), self.height, self.plan.rows):
-                tile = Tile(row, height, column, width, at, self.panel)
                 corner = variable(u) * self.plan.rows, variable(v) * self.plan.width
+                left = None if self.left is None else replace(self.left, start=corner[0])
+                tile = Tile(row, height, column, width, at, self.panel, left)
                 rows += _when(tall, self._tile(tile, corner))
             inner = repeat(u, LoopKind.SERIAL, rows)
             if self.panel is not None:
@@ -231,7 +243,10 @@ class _Nest:
         """What follows the sums of a part, row by row in vectors."""
         assert self.block is not None
         lanes, problem = self.plan.lanes, self.problem
-        r, v = Var("r", self.plan.row_part * self.plan.rows), Var("v", -(-self.block_width // lanes))
+        r, v = (
+            Var("r", self.plan.row_part * self.plan.rows),
+            Var("v", -(-self.block_width // lanes)),
+        )
         row = row_tile * self.plan.rows + variable(r)
         # A block of several is whole vectors wide; a lone one starts at column 0.
         vector = (column_tile * self.plan.width) // lanes + variable(v)
@@ -247,7 +262,5 @@ class _Nest:
             done = self.epilogue.statements(Load(self.block, place), here, lanes)
             body += _when(wide, in_lanes(lane, lanes, done))
         bound = Bound(row, 0, self.height)
-        inside = _when(
-            () if bound.always() else (bound,), repeat(v, LoopKind.SERIAL, body)
-        )
+        inside = _when(() if bound.always() else (bound,), repeat(v, LoopKind.SERIAL, body))
         return repeat(r, LoopKind.SERIAL, inside)

@@ -28,10 +28,10 @@ _PER_CLOCK = 2
 _LOADS_PER_CLOCK = 1.6
 _LATENCY = 4
 # Clocks to add up the lanes of a vector and store the number; to branch back to the next step.
-_ACROSS = 8
+_ACROSS = 3
 _BRANCH = 0.5
 # Clocks for an element that is not the neighbour of the last, while packing or instead of it.
-_SCATTERED = 2.0
+_SCATTERED = 1.25
 # Clocks for a line that has left the first-level cache (32 KiB of 64 sets, 8 lines each), and for
 # a page of 4 KiB that has left the first-level table of 64 translations.
 _MISS = 1
@@ -49,6 +49,7 @@ class Plan:
     Attributes:
         depth_lanes: whether lanes are steps of the depth rather than columns.
         packed: whether the columns of a tile are first copied next to each other.
+        packed_rows: whether the rows of a part are, too.
         lanes: lanes of a vector.
         rows, width: rows and columns of a register tile.
         row_tiles, column_tiles: register tiles of a task's block.
@@ -58,6 +59,7 @@ class Plan:
 
     depth_lanes: bool
     packed: bool
+    packed_rows: bool
     lanes: int
     rows: int
     width: int
@@ -115,15 +117,22 @@ def _column_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan
     itemsize = target.lane_bytes // lanes
     height, most = extent_of(problem.row), -(-extent_of(problem.column) // lanes)
     limit = _most_sums(target)
+    # Rows are copied in vectors of rows, where they are neighbours or are computed anyway.
+    packable = problem.row is not None and problem.left.stride(problem.row) in (1, None)
     for vectors in range(1, min(most, limit) + 1):
         panel = depth_of(problem) * vectors * lanes * itemsize
         for rows in range(1, min(height, limit) + 1):
             # A lone row needs no vector twice: each is loaded where it is multiplied.
             kept = vectors + 1 if rows > 1 else 1
             if rows * vectors + kept < target.registers and rows * vectors <= limit:
-                yield Plan(False, False, lanes, rows, vectors * lanes)
-                if 0 < panel <= target.max_scratch and target.kind == "cpu":
-                    yield Plan(False, True, lanes, rows, vectors * lanes)
+                width = vectors * lanes
+                yield Plan(False, False, False, lanes, rows, width)
+                if not 0 < panel <= target.max_scratch or target.kind != "cpu":
+                    continue
+                yield Plan(False, True, False, lanes, rows, width)
+                plan = Plan(False, True, True, lanes, rows, width)
+                if packable and panel + row_bytes(problem, plan, itemsize) <= target.max_scratch:
+                    yield plan
 
 
 def _depth_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan]:
@@ -139,14 +148,20 @@ def _depth_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan]
         for rows in range(1, min(height, limit) + 1):
             fits = rows * columns + min(rows, columns) + 1 < target.registers
             if fits and rows * columns <= limit:
-                yield Plan(True, False, lanes, rows, columns)
+                yield Plan(True, False, False, lanes, rows, columns)
+
+
+def row_bytes(problem: Problem, plan: Plan, itemsize: int) -> int:
+    """Bytes of the packed rows of a part, in whole vectors."""
+    rows = -(-plan.row_part * plan.rows // plan.lanes) * plan.lanes
+    return rows * depth_of(problem) * itemsize
 
 
 def _most_sums(target: Target) -> int:
     return 8 if target.kind == "cuda" else target.registers - 3
 
 
-def _cost(problem: Problem, plan: Plan, misses: float, itemsize: int) -> float:
+def _cost(problem: Problem, plan: Plan, misses: tuple[float, float], itemsize: int) -> float:
     """Clocks of the whole contraction on one core."""
     depth, height = depth_of(problem), extent_of(problem.row)
     cost = 0.0
@@ -165,14 +180,23 @@ def _cost(problem: Problem, plan: Plan, misses: float, itemsize: int) -> float:
     unit = _contiguous(problem.right, problem.column)
     blocks = -(-height // (plan.row_tiles * plan.rows))
     vectors = -(-extent_of(problem.column) // plan.lanes)
+    # Rows are neighbours of a line where the left operand is transposed: all in it is lost at once.
+    below = problem.row is not None and problem.left.stride(problem.row) == 1
+    row_line = misses[0] if below and not plan.packed_rows else 0.0
+    computed = 0 if problem.left.plain or plan.packed_rows else _SCATTERED
     for wide, along in _parts(vectors, plan.width // plan.lanes):
         lines = -(-wide * plan.lanes * itemsize // _LINE)
-        extra = lines * misses if unit else wide * plan.lanes * _SCATTERED
+        extra = lines * misses[1] if unit else wide * plan.lanes * _SCATTERED
         for tall, down in _parts(height, plan.rows):
-            step = _step(tall, wide) + (0 if plan.packed else extra)
+            step = _step(tall, wide) + (0 if plan.packed else extra) + row_line + computed * tall
             cost += down * along * (depth * step + 2 * tall * wide)
         if plan.packed:
-            cost += blocks * along * depth * (extra + 2 * wide + _BRANCH)
+            parts = blocks * plan.row_tiles // plan.row_part
+            cost += parts * along * depth * (extra + 2 * wide + _BRANCH)
+    if plan.packed_rows:
+        read = 1 + misses[0] if below else plan.lanes * _SCATTERED
+        blocks = -(-vectors * plan.lanes // (plan.column_tiles * plan.width))
+        cost += blocks * depth * (-(-height // plan.lanes) * (read + 1) + _BRANCH)
     return cost
 
 
@@ -180,12 +204,17 @@ def plan_of(problem: Problem, target: Target, itemsize: int) -> Plan:
     """The cheapest plan, with its tiles grouped into tasks."""
     lanes = target.lanes(itemsize)
     candidates = [*_column_plans(problem, lanes, target), *_depth_plans(problem, lanes, target)]
-    plans = [_with_tasks(problem, plan, itemsize) for plan in candidates]
-    misses = _misses(problem, problem.right, itemsize) if target.kind == "cpu" else 0.0
+    plans = [_with_tasks(problem, plan, itemsize, target) for plan in candidates]
+    misses = 0.0, 0.0
+    if target.kind == "cpu":
+        misses = (
+            _misses(problem, problem.left, itemsize),
+            _misses(problem, problem.right, itemsize),
+        )
     return min(plans, key=lambda plan: _cost(problem, plan, misses, itemsize))
 
 
-def _with_tasks(problem: Problem, plan: Plan, itemsize: int) -> Plan:
+def _with_tasks(problem: Problem, plan: Plan, itemsize: int, target: Target) -> Plan:
     """Blocks of tiles such that a task is worth its start; grid axes are cut before tiles are."""
     wanted = min(MOST_TASKS, max(1, problem.multiplications // TASK_MULTIPLICATIONS))
     grid = []
@@ -197,9 +226,12 @@ def _with_tasks(problem: Problem, plan: Plan, itemsize: int) -> Plan:
     along = -(-extent_of(problem.column) // plan.width)
     row_tiles, column_tiles = _block(down, along, plan, wanted)
     part = row_tiles
+    tile_bytes = max(1, depth_of(problem) * plan.rows * itemsize)
     if not plan.packed:
-        tile_bytes = max(1, depth_of(problem) * plan.rows * itemsize)
         part = min(row_tiles, max(1, RESIDENT_BYTES // tile_bytes))
+    elif plan.packed_rows:
+        panel = depth_of(problem) * (plan.width + plan.lanes) * itemsize
+        part = min(row_tiles, max(1, (target.max_scratch - panel) // tile_bytes))
     parts = -(-row_tiles // part)
     part = -(-row_tiles // parts)
     return replace(

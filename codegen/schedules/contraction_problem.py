@@ -103,14 +103,18 @@ def operand_at(value: Value, position: Position) -> Operand:
         source, at = source.inputs[found[0].operand], found[0].position
     if source.op.name != "input":
         return Operand(value, position, -1, constant(0))
-    return Operand(value, position, source.attrs[0], linearize(at, contiguous_strides(source.shape)))
+    return Operand(
+        value, position, source.attrs[0], linearize(at, contiguous_strides(source.shape))
+    )
 
 
 def product_of(body: Graph) -> Value:
     """The one contraction of a body; ValueError where it has none or several."""
     found = [v for v in body.values() if v.op.loop_class is LoopClass.CONTRACTION]
     if len(found) != 1:
-        raise ValueError(f"a contraction kernel holds one contraction, {body.name} has {len(found)}")
+        raise ValueError(
+            f"a contraction kernel holds one contraction, {body.name} has {len(found)}"
+        )
     return found[0]
 
 

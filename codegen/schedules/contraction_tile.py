@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from treadle.codegen.element import Elements
 from treadle.codegen.loops import (
     AcrossLanes,
     Apply,
@@ -25,9 +26,7 @@ from treadle.codegen.loops import (
     Read,
     Register,
     Statement,
-    Store,
 )
-from treadle.codegen.element import Elements
 from treadle.codegen.schedules.contraction_epilogue import moved
 from treadle.codegen.schedules.contraction_plan import Plan
 from treadle.codegen.schedules.contraction_problem import Operand, Problem
@@ -40,10 +39,23 @@ Finish: TypeAlias = Callable[[Expression, Replacement, int], tuple[Statement, ..
 
 
 @dataclass(frozen=True)
+class Packed:
+    """The rows of a part, copied side by side for each step of the depth.
+
+    ``start`` is where the tile begins in it, ``stride`` the rows from one step to the next.
+    """
+
+    buffer: Buffer
+    stride: int
+    start: Index
+
+
+@dataclass(frozen=True)
 class Tile:
     """A block of results: ``rows`` from ``row`` on, ``width`` columns from ``column`` on.
 
-    ``grid`` gives the other axes of the result, ``panel`` holds the columns if they were packed.
+    ``grid`` gives the other axes of the result, ``panel`` and ``left`` hold the
+    columns and rows if they were packed.
     """
 
     row: Index
@@ -52,6 +64,7 @@ class Tile:
     width: int
     grid: Replacement
     panel: Buffer | None = None
+    left: Packed | None = None
 
 
 def repeat(var: Var, kind: LoopKind, body: Sequence[Statement]) -> tuple[Statement, ...]:
@@ -73,13 +86,14 @@ class Factors:
     Attributes:
         dtype: of the sums.
         fused: whether multiply-add in one rounding is an instruction.
-        depth: loops over the depth hold these axes, outermost first.
+        lanes: of a vector.
     """
 
     problem: Problem
     inputs: tuple[Buffer, ...]
     dtype: DType
     fused: bool
+    lanes: int
 
     def read(self, operand: Operand, at: Replacement, guard: tuple[Bound, ...] = ()) -> Expression:
         """A factor; 0 where the guard does not hold."""
@@ -106,7 +120,7 @@ class Factors:
         return Const(0.0 if self.dtype.is_floating_point else 0, self.dtype)
 
 
-def _groups(width: int, lanes: int) -> list[tuple[int, int, int]]:
+def column_groups(width: int, lanes: int) -> list[tuple[int, int, int]]:
     """(first vector, vectors, active lanes) of columns cut into vectors; the last may be short."""
     full, rest = divmod(width, lanes)
     groups = [(0, full, lanes)] if full else []
@@ -122,7 +136,7 @@ def columns_in_lanes(
     at = dict(tile.grid)
     if problem.row is not None:
         at[problem.row] = tile.row + variable(row)
-    groups = _groups(tile.width, lanes)
+    groups = column_groups(tile.width, lanes)
     left = Register("factor", factors.dtype)
 
     def each(start: int, count: int, make: Callable[[Index], Sequence[Statement]]) -> list[For]:
@@ -161,9 +175,12 @@ def columns_in_lanes(
         clear += each(start, count, cleared)
         loads += each(start, count, loaded)
         updates += each(start, count, updated)
-    across = repeat(
-        row, LoopKind.UNROLL, [Let(left, factors.read(problem.left, at)), *updates]
-    )
+    if tile.left is None:
+        factor = factors.read(problem.left, at)
+    else:
+        start = depth_step(problem) * tile.left.stride + tile.left.start
+        factor = Load(tile.left.buffer, start + variable(row))
+    across = repeat(row, LoopKind.UNROLL, [Let(left, factor), *updates])
     body: tuple[Statement, ...] = (*loads, *across)
     for axis in reversed(problem.depth):
         body = repeat(axis, LoopKind.SERIAL, body)
@@ -233,75 +250,17 @@ def _both(row: Var, column: Var, body: Sequence[Statement]) -> tuple[Statement, 
     return repeat(row, LoopKind.UNROLL, repeat(column, LoopKind.UNROLL, body))
 
 
-def panel_index(problem: Problem, sums: Register, column: Index) -> Index:
-    """Where a packed factor lies: step of the depth by step, the columns of a tile side by side."""
+def depth_step(problem: Problem) -> Index:
+    """The step of the depth as one number."""
     step = constant(0)
     for axis in problem.depth:
         step = step * axis.extent + variable(axis)
-    return step * (sums.shape[1] * sums.lanes) + column
+    return step
 
 
-def pack_columns(
-    factors: Factors, tile: Tile, lanes: int, sums: Register, panel: Buffer
-) -> tuple[Statement, ...]:
-    """Copies the columns of a tile into its panel; what is left of the last vector is 0."""
-    problem = factors.problem
-    lane = Var("l", lanes)
-    last = problem.depth[-1]
-    if problem.column is None or problem.right.stride(problem.column) == 1 or (
-        problem.right.stride(last) != 1
-    ):
-        return _pack_across(factors, tile, lane, sums, panel)
-    body: tuple[Statement, ...] = ()
-    vectors = -(-tile.width // lanes)
-    if tile.width % lanes:
-        place = panel_index(problem, sums, variable(lane) + (vectors - 1) * lanes)
-        clear = in_lanes(lane, lanes, [Store(panel, place, factors.zero())])
-        for axis in reversed(problem.depth):
-            clear = repeat(axis, LoopKind.SERIAL, clear)
-        body += clear
-    column = Var("j", tile.width)
-    full, rest = divmod(last.extent, lanes)
-    chunk = Var("s", full)
-
-    def moved_steps(start: Index, count: int) -> tuple[Statement, ...]:
-        step = Var("l", count)
-        at = {**tile.grid, problem.column: tile.column + variable(column)}
-        here = {last: start + variable(step)}
-        value = factors.read(problem.right, at | here)
-        place = substitute(panel_index(problem, sums, variable(column)), here)
-        return in_lanes(step, lanes, [Store(panel, place, value)])
-
-    steps: tuple[Statement, ...] = ()
-    if full:
-        steps += repeat(chunk, LoopKind.SERIAL, moved_steps(variable(chunk) * lanes, lanes))
-    if rest:
-        steps += moved_steps(constant(full * lanes), rest)
-    steps = repeat(column, LoopKind.SERIAL, steps)
-    for axis in reversed(problem.depth[:-1]):
-        steps = repeat(axis, LoopKind.SERIAL, steps)
-    return body + steps
-
-
-def _pack_across(
-    factors: Factors, tile: Tile, lane: Var, sums: Register, panel: Buffer
-) -> tuple[Statement, ...]:
-    """Packs with lanes along the columns."""
-    problem, lanes = factors.problem, lane.extent
-    body: tuple[Statement, ...] = ()
-    for start, count, active in _groups(tile.width, lanes):
-        guard = () if active == lanes else (Bound(variable(lane), 0, active),)
-        vector = Var("j", count)
-        column = (variable(vector) + start) * lanes + variable(lane)
-        at = dict(tile.grid)
-        if problem.column is not None:
-            at[problem.column] = tile.column + column
-        value = factors.read(problem.right, at, guard)
-        store = Store(panel, panel_index(problem, sums, column), value)
-        body += in_lanes(lane, lanes, repeat(vector, LoopKind.UNROLL, [store]))
-    for axis in reversed(problem.depth):
-        body = repeat(axis, LoopKind.SERIAL, body)
-    return body
+def panel_index(problem: Problem, sums: Register, column: Index) -> Index:
+    """Where a packed factor lies: step of the depth by step, the columns of a tile side by side."""
+    return depth_step(problem) * (sums.shape[1] * sums.lanes) + column
 
 
 def registers_of(rows: int, width: int, plan: Plan, dtype: DType) -> tuple[Register, Register]:

@@ -135,15 +135,10 @@ def rebuilt(
     if isinstance(node, Holds):
         left = guard(node.guard)
         return Holds(left, node.dtype) if left else Const(True, node.dtype)
-    return type(node)(  # type: ignore[call-arg]
-        **{**_fields(node), "position": tuple(map(move, node.position))}
-    )
-
-
-def _fields(node: Read | AcrossLanes) -> dict[str, object]:
+    position = tuple(map(move, node.position))
     if isinstance(node, AcrossLanes):
-        return {"op": node.op, "register": node.register}
-    return {"register": node.register}
+        return AcrossLanes(node.op, node.register, position)
+    return Read(node.register, position)
 
 
 # Cost of one element in units of an addition; a rough picture of throughput on a vector unit.

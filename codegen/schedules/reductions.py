@@ -94,9 +94,7 @@ def _greatest(dtype: DType) -> Scalar:
 class _Fold(Accumulator):
     """sum, prod, max, min: one operation."""
 
-    def __init__(
-        self, names: Names, value: Value, slots: int, lanes: int, blocked: bool
-    ) -> None:
+    def __init__(self, names: Names, value: Value, slots: int, lanes: int, blocked: bool) -> None:
         self.result = value.dtype
         name = value.op.name
         adds = name in ("sum", "fold")
@@ -172,9 +170,7 @@ class _Best(Accumulator):
     A lane that saw nothing holds the worst value at position 0, which is right if all are worst.
     """
 
-    def __init__(
-        self, names: Names, value: Value, slots: int, lanes: int, extent: int
-    ) -> None:
+    def __init__(self, names: Names, value: Value, slots: int, lanes: int, extent: int) -> None:
         self.dtype = value.inputs[0].dtype
         greatest = value.op.name == "argmax"
         self.worse, self.combine = ("le", "maximum") if greatest else ("ge", "minimum")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from treadle.codegen.element import At, Elements, chosen, fold_access
+from treadle.codegen.element import Elements, chosen, fold_access
 from treadle.codegen.loops import Expression
 from treadle.codegen.schedules.expressions import WEIGHTS
 from treadle.codegen.schedules.problem import Problem, Result, reduces
+from treadle.ir.access import Position as At
 from treadle.ir.errors import CompilationError
 from treadle.ir.types import Shape, element_count
 from treadle.ir.value import LoopClass, Value, topological
@@ -108,9 +109,7 @@ def row_body(problem: Problem) -> RowBody:
             )
     by_pass = tuple(tuple(v for v in found if level[v] == nth + 1) for nth in range(last + 1))
     kept = _kept_values(shape, by_pass, rows)
-    return RowBody(
-        problem, shape, dims, by_pass, tuple(map(tuple, rows)), tuple(outer), kept
-    )
+    return RowBody(problem, shape, dims, by_pass, tuple(map(tuple, rows)), tuple(outer), kept)
 
 
 def _kept_values(

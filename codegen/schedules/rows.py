@@ -21,7 +21,8 @@ from treadle.codegen.schedules.expressions import cost, dynamics, indices, posto
 from treadle.codegen.schedules.map import lanes_of
 from treadle.codegen.schedules.problem import Problem
 from treadle.codegen.schedules.row_body import RowBody, operand_at, row_body
-from treadle.codegen.schedules.row_nest import RowNest, RowPlan
+from treadle.codegen.schedules.row_loops import FEW, RowPlan
+from treadle.codegen.schedules.row_nest import RowNest
 from treadle.codegen.schedules.tiling import (
     UNROLL,
     Names,
@@ -35,7 +36,6 @@ from treadle.ir.index import Index, Var, constant
 from treadle.ir.types import contiguous_strides, element_count
 from treadle.ir.value import Value
 
-_FEW = 16  # steps of a column's reduction: written out, and one vector of columns is enough
 _ACROSS = 4.0  # cost of joining the lanes once, for each halving of their number
 _PLACEHOLDER = "result"
 
@@ -78,9 +78,7 @@ def _axes(body: RowBody) -> tuple[list[int], int]:
     strides = contiguous_strides(body.shape)
     kinds = [axis in body.dims for axis in range(len(body.shape)) if body.shape[axis] != 1]
     below = [strides[axis] for axis in range(len(body.shape)) if body.shape[axis] != 1]
-    fixed = {
-        below[nth] for nth in range(len(extents) - 1) if kinds[nth] is not kinds[nth + 1]
-    }
+    fixed = {below[nth] for nth in range(len(extents) - 1) if kinds[nth] is not kinds[nth + 1]}
     nodes = postorder(_probe(body, axis_variables(extents)))
     written = [result.buffer.dtype for results in body.rows for result in results]
     lanes = lanes_of(body.problem.target, nodes, written)
@@ -99,9 +97,8 @@ def _reduced(body: RowBody, axes: Sequence[Var]) -> list[Var]:
         return [axis for axis, at in zip(axes, real, strict=True) if at in body.dims]
     for axis in axes:
         below //= axis.extent
-        for dim in body.dims:
-            if strides[dim] <= below < strides[dim] * body.shape[dim]:
-                found.append(axis)
+        if any(strides[dim] <= below < strides[dim] * body.shape[dim] for dim in body.dims):
+            found.append(axis)
     return found
 
 
@@ -168,7 +165,7 @@ def _addressed_by_result(body: RowBody, axes: Sequence[Var]) -> bool:
 def _columns_unrolled(plan: RowPlan) -> int:
     """Vectors of columns that go through the reduction together."""
     target = plan.body.problem.target
-    if target.kind != "cpu" or plan.steps <= _FEW or plan.lane is None:
+    if target.kind != "cpu" or plan.steps <= FEW or plan.lane is None:
         return 1
     states = max(map(len, plan.body.reductions))
     most = max(1, target.registers // (4 * max(states, 1)))

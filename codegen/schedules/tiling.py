@@ -229,9 +229,10 @@ def task_nest(
     if strip_count:
         body = wrapped(last, main(outer, at[-1]))
     after = tail(outer)
-    if strip_count and after and (split.whole > last or (split.whole == last and split.parts > 1)):
-        part, count = (parts[last], counts[last]) if split.whole > last else (parts[-1], split.parts)
-        bound = Bound(part, count - 1, count)
+    if strip_count and after and split.whole >= last:
+        # Strips are shared out: what follows them belongs to the task of the last one.
+        number, count = min(last, split.whole), counted[last]
+        bound = Bound(parts[number], count - 1, count)
         after = after if bound.always() else (When((bound,), after),)
     body += after
     for nth in reversed(range(len(extents))):

@@ -13,7 +13,7 @@ from treadle.codegen.loops import Apply, Buffer, Expression, Load, LoopKind, Sto
 from treadle.codegen.schedules.axes import at_variables, axis_variables
 from treadle.codegen.schedules.expressions import Rewriter, cost, postorder
 from treadle.codegen.schedules.map import lanes_of, schedule_map
-from treadle.codegen.schedules.problem import Problem, Result, Written, alias_of, needs_update
+from treadle.codegen.schedules.problem import Problem, Result, alias_of, needs_update
 from treadle.codegen.schedules.tiling import (
     Names,
     Statements,
@@ -78,9 +78,7 @@ def _replace_overlapping(problem: Problem, value: Value) -> tuple[Names, Stateme
     made = elements.at(value.inputs[1], tuple(at))
     inner = [names.var("i", extent) for extent in size]
     rewrite = Rewriter(dict(zip(axes, map(variable, inner), strict=True)))
-    body: Statements = (
-        Store(buffer, rewrite.index(linearize(at, stride, offset)), rewrite(made)),
-    )
+    body: Statements = (Store(buffer, rewrite.index(linearize(at, stride, offset)), rewrite(made)),)
     for var in reversed(inner):
         body = loop(var, LoopKind.SERIAL, body)
     return names, copy + (body if element_count(size) else ())
@@ -220,8 +218,7 @@ class _Scatter:
         rewrite = Rewriter(at)
         wanted = dynamic(rewrite(self.wanted), *_ANY_INDEX)
         inside = [Bound(wanted, 0, self.scattered.extent)]
-        for bound in self.guard:
-            inside.append(Bound(rewrite.index(bound.index), bound.low, bound.high))
+        inside += [Bound(rewrite.index(b.index), b.low, b.high) for b in self.guard]
         guard = tuple(inside)
         place = Rewriter({**at, self.scattered: wanted}).index(self.place)
         old = Load(self.buffer, place, guard)

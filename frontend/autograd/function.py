@@ -80,9 +80,7 @@ class CustomNode(Node):
         results: Sequence[Tensor],
     ) -> None:
         segment = recorder.segment
-        edges = tuple(
-            edge_of(item) if isinstance(item, Tensor) else None for item in inputs
-        )
+        edges = tuple(edge_of(item) if isinstance(item, Tensor) else None for item in inputs)
         values = tuple(result._value(segment) for result in results)
         super().__init__(f"{function.__name__}Backward", None, (), values, edges, segment, ())
         self.function = function

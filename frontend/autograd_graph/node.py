@@ -23,6 +23,10 @@ Saved: TypeAlias = tuple[Storage, int, int]  # storage, its version and its writ
 
 _sequence = itertools.count(1)
 
+_IN_NAMESPACE = ("AccumulateGrad", "CopySlices")
+# Where PyTorch makes a tensor of a number, which then shows as an argument without gradient.
+_ARITHMETIC = ("AddBackward0", "SubBackward0", "MulBackward0", "DivBackward0")
+
 SECOND_BACKWARD = (
     "Trying to backward through the graph a second time (or directly access saved tensors after "
     "they have already been freed). Saved intermediate values of the graph are freed when you "
@@ -38,6 +42,19 @@ def _modified(type_name: str, shape: Sequence[int], version: int, expected: int)
         f"operation: [{type_name} {list(shape)}] is at version {version}; expected version "
         f"{expected} instead. Hint: enable anomaly detection to find the operation that failed "
         "to compute its gradient, with torch.autograd.set_detect_anomaly(True)."
+    )
+
+
+MODIFIED_BASE = "its base or another view of its base has been modified"
+
+
+def modified_view(node: Node, number: int, what: str) -> RuntimeError:
+    """The error of a write to one of several views that one operation made, or to their base."""
+    return RuntimeError(
+        f"Output {number} of {node.label.removesuffix('Backward0')} is a view and {what} inplace. "
+        "This view is the output of a function that returns multiple views. Such functions do not "
+        "allow the output views to be modified inplace. You should replace the inplace operation "
+        "by an out-of-place one."
     )
 
 
@@ -88,12 +105,17 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name of the node, such as ``MulBackward0``."""
-        return self.label
+        return f"torch::autograd::{self.label}" if self.label in _IN_NAMESPACE else self.label
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Where gradients of the inputs go: (node, output number) pairs."""
-        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+        shown = [(None, 0) if edge is None else edge for edge in self.edges]
+        if self.signature is not None and self.label in _ARITHMETIC:
+            for position, argument in enumerate(self.signature.args):
+                if not isinstance(argument, Value):
+                    shown.insert(position, (None, 0))
+        return tuple(shown)
 
     def __repr__(self) -> str:
         return f"<{self.label} object at {id(self):#x}>"

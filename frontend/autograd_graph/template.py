@@ -27,9 +27,7 @@ class Signature:
 
     __slots__ = ("args", "kwargs", "operation")
 
-    def __init__(
-        self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
+    def __init__(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.operation = operation
         self.args = args
         self.kwargs = kwargs
@@ -64,6 +62,7 @@ def template_of(
     signature: Signature, outputs: Sequence[Value], wanted: Sequence[bool], present: Sequence[bool]
 ) -> Template:
     """The gradient of a call for the wanted inputs and the upstream gradients that are present."""
+
     def shape_of(argument: Any) -> Any:
         if isinstance(argument, Value):
             return argument.type

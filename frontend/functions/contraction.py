@@ -64,9 +64,7 @@ def bmm(input: Value, mat2: Value) -> Value:
 
 def _vectors(input: Value, other: Value) -> Value:
     if input.ndim != 1 or other.ndim != 1:
-        raise RuntimeError(
-            f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors"
-        )
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors")
     if input.shape != other.shape:
         raise RuntimeError(
             "inconsistent tensor size, expected tensor "
@@ -88,9 +86,7 @@ def dot(input: Value, tensor: Value) -> Value:
 def mv(input: Value, vec: Value) -> Value:
     """Product of a matrix and a vector."""
     if input.ndim != 2 or vec.ndim != 1:
-        raise RuntimeError(
-            f"vector + matrix @ vector expected, got {1}, {input.ndim}, {vec.ndim}"
-        )
+        raise RuntimeError(f"vector + matrix @ vector expected, got {1}, {input.ndim}, {vec.ndim}")
     if input.shape[1] != vec.shape[0]:
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0]}), mat "
@@ -103,8 +99,7 @@ def mv(input: Value, vec: Value) -> Value:
 def _matmul(x: Value, y: Value) -> Value:
     if not x.ndim or not y.ndim:
         raise RuntimeError(
-            "both arguments to matmul need to be at least 1D, but they are "
-            f"{x.ndim}D and {y.ndim}D"
+            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
         )
     _same_dtype(x, y)
     left = b.reshape(x, (1, *x.shape)) if x.ndim == 1 else x

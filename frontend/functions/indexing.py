@@ -138,11 +138,13 @@ def _check_bounds(index: Tensor, extent: int, axis: int) -> None:
 
 def getitem(self: Tensor, key: Any) -> Tensor:
     """``tensor[key]``: a view for basic indices, a copy for index tensors and masks."""
+    if type(key) is slice and key == slice(None) and self.ndim:
+        return movement.slice_axis(self, 0, None, None, 1)
     items = _expand_ellipsis(_normalized(key), self.ndim)
     items = _masks_as_integers(self, items)
     view, left = _basic(self, items)
     if all(index is None for index in left):
-        return movement.view(self, *self.shape) if view is self else view
+        return movement.alias_of(self) if view is self else view
     axes = tuple(axis for axis, index in enumerate(left) if index is not None)
     indices = tuple(index for index in left if index is not None)
     for axis, index in zip(axes, indices, strict=True):
@@ -204,9 +206,7 @@ def _filled(_target: Value, value: Any) -> Value:
 
 
 @operation("IndexPutBackward0")
-def _put(
-    input: Value, indices: tuple[Value, ...], axes: tuple[int, ...], source: Any
-) -> Value:
+def _put(input: Value, indices: tuple[Value, ...], axes: tuple[int, ...], source: Any) -> Value:
     """The input with elements at index tensors replaced; the last of equal indices wins."""
     base = b.reshape(input, (input.type.numel,))
     flat = b.iota((input.type.numel,), 0, int64, input.type.device)
@@ -278,7 +278,7 @@ def copy_into(target: Tensor, source: Any) -> Tensor:
         number = source.item() if isinstance(source, np.generic) else source
         if isinstance(number, float) and target.dtype.kind in "biu":
             number = target.dtype.numpy.type(number).item()
-        return assign(target, _filled.operation, (target, number), {})  # type: ignore[attr-defined]
+        return assign(target, _filled.operation, (target, number), {}, overlap=True)  # type: ignore[attr-defined]
     array = np.asarray(source)
     if array.dtype == np.float64:
         array = array.astype(default_dtype().numpy)
@@ -294,10 +294,8 @@ def gather(input: Value, dim: int, index: Value) -> Value:
     if index.dtype is not int64:
         raise RuntimeError("gather(): Expected dtype int64 for index")
     if index.ndim != input.ndim:
-        raise RuntimeError(
-            "Index tensor must have the same number of dimensions as input tensor"
-        )
-    axis = movement._axis(dim, input.ndim)
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    axis = movement.axis_of(dim, input.ndim)
     for at, (have, want) in enumerate(zip(input.shape, index.shape, strict=True)):
         if at != axis and want > have:
             raise RuntimeError(
@@ -312,7 +310,7 @@ def index_select(input: Value, dim: int, index: Value) -> Value:
     """Slices of an axis at the positions of a vector."""
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
-    axis = movement._axis(dim, input.ndim)
+    axis = movement.axis_of(dim, input.ndim)
     flat = b.reshape(index, (index.type.numel,))
     body: Value = _take.operation.body(input, (flat,), (axis,))  # type: ignore[attr-defined]
     return body
@@ -321,6 +319,6 @@ def index_select(input: Value, dim: int, index: Value) -> Value:
 @operation("ScatterAddBackward0")
 def scatter_add(input: Value, dim: int, index: Value, src: Value) -> Value:
     """input with src added at the positions that index gives along an axis."""
-    axis = movement._axis(dim, input.ndim)
+    axis = movement.axis_of(dim, input.ndim)
     part = b.slice(src, (0,) * src.ndim, index.shape)
     return b.scatter_add(input, index, part, axis)

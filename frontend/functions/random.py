@@ -227,7 +227,9 @@ def randint(
     if size is None:  # randint(high, size)
         low, high, size = 0, low, high
     if high <= low:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
     device_of(device)
     made = _drawn(generator, _integers, _STATE, tuple(size), low, high, dtype or int64)
     return require_grad(made, requires_grad)
@@ -265,9 +267,7 @@ def normal(mean: float, std: float, size: Sequence[int], **options: Any) -> Tens
     """Normally distributed numbers."""
     kind = _floating(options.get("dtype"), "normal")
     generator = options.get("generator")
-    made: Tensor = _drawn(
-        generator, _normal, _STATE, tuple(size), float(mean), float(std), kind
-    )
+    made: Tensor = _drawn(generator, _normal, _STATE, tuple(size), float(mean), float(std), kind)
     return made
 
 
@@ -300,4 +300,3 @@ def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = No
     """Fills a tensor with ones with probability p, else zeros."""
     drawn = _drawn(generator, _uniform, _STATE, tuple(self.shape), 0.0, 1.0, float32)
     return self.copy_(drawn < p)  # type: ignore[attr-defined,no-any-return]
-

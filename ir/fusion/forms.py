@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from treadle.ir.access import MOVEMENTS, Position, accesses, same_elements
@@ -134,10 +134,15 @@ class _Unknown:
 
 @dataclass
 class Read:
-    """How a kernel reads a stored value: at home, and somewhere else."""
+    """How a kernel reads a stored value: at home, and somewhere else.
+
+    Attributes:
+        positions: which of its elements are read for a point of the domain.
+    """
 
     at_home: bool = False
     elsewhere: bool = False
+    positions: set[Position] = field(default_factory=set)
 
 
 def reads(form: Form, roots: Sequence[Value], leaves: Collection[Value]) -> dict[Value, Read]:
@@ -154,6 +159,7 @@ def reads(form: Form, roots: Sequence[Value], leaves: Collection[Value]) -> dict
         value, position = stack.pop()
         if value in leaves or costs.is_input(value):
             read = found.setdefault(value, Read())
+            read.positions.add(position)
             if position == form.home(value):
                 read.at_home = True
             else:

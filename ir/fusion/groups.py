@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from treadle.ir.access import Position
 from treadle.ir.fusion import costs
 from treadle.ir.fusion.forms import (
     Form,
@@ -23,6 +24,10 @@ from treadle.ir.fusion.forms import (
 from treadle.ir.fusion.stores import OPERAND, Stores
 from treadle.ir.graph import Graph
 from treadle.ir.value import Value
+
+
+# An operand read more often than this for each element is too small to share kernels for.
+_REPEATS = 16
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Group:
         form: index space of the kernel.
         body: every value that the kernel computes.
         leaves: stored values of other groups and inputs that it reads.
-        aligned: leaves that it reads element by element.
+        places: which elements of leaves it reads, for a point of the form's domain.
         rank: place in an order in which every group follows those it reads.
         before, after: groups that it reads, and that read it.
     """
@@ -54,7 +59,7 @@ class Group:
     form: Form
     body: set[Value]
     leaves: set[Value]
-    aligned: set[Value]
+    places: dict[Value, set[Position]]
     rank: int
     before: set[int] = field(default_factory=set)
     after: set[int] = field(default_factory=set)
@@ -97,9 +102,9 @@ class Groups:
         number = len(self.groups)
         body, leaves = inlined(root, self.stores)
         form = form_of(root)
-        group = Group(number, [root], form, body, leaves, set(), number)
+        group = Group(number, [root], form, body, leaves, {}, number)
         if form.kind in (Kind.MAP, Kind.ROWS):
-            group.aligned = self._aligned(form, root)
+            group.places = self._places(form, root)
         for leaf in leaves:
             self.readers.setdefault(leaf, set()).add(number)
             if leaf in self.owner:
@@ -109,11 +114,11 @@ class Groups:
         self.groups[number] = group
         self.owner[root] = number
 
-    def _aligned(self, form: Form, root: Value) -> set[Value]:
+    def _places(self, form: Form, root: Value) -> dict[Value, set[Position]]:
         try:
-            return {leaf for leaf, read in self._reads(form, (root,)).items() if read.at_home}
+            return {leaf: read.positions for leaf, read in self._reads(form, (root,)).items()}
         except RefusedError:
-            return set()
+            return {}
 
     def _reads(self, form: Form, roots: Sequence[Value]) -> dict[Value, Read]:
         try:
@@ -170,7 +175,10 @@ class Groups:
         for root in producer.roots:
             if root in found and found[root].elsewhere:
                 self._check_again(producer, root)
-        consumer.aligned |= {value for value, read in found.items() if read.at_home}
+        # Positions hold for one domain.
+        consumer.places = {value: read.positions for value, read in found.items()}
+        if producer.form != form:
+            producer.places = {}
         return form
 
     def _check_again(self, group: Group, root: Value) -> None:
@@ -203,7 +211,7 @@ class Groups:
         return self.groups[number]
 
     def _check_siblings(self, first: Group, second: Group, leaf: Value) -> Form:
-        if leaf not in first.aligned or leaf not in second.aligned:
+        if not self._read_together(first, second, leaf):
             raise RefusedError("they do not read the same elements together")
         if first.number in second.before or second.number in first.before:
             raise RefusedError("one reads the other")
@@ -213,6 +221,15 @@ class Groups:
         self._check_size(first, second)
         self._check_paths(first, second)
         return form
+
+    def _read_together(self, first: Group, second: Group, leaf: Value) -> bool:
+        """Whether two kernels read the same elements of a leaf at the same time."""
+        count = max(first.form.count, second.form.count)
+        if not leaf.type.numel or leaf.type.numel * _REPEATS < count:
+            return False
+        if (first.form.domain, first.form.axes) == (second.form.domain, second.form.axes):
+            return bool(first.places.get(leaf, set()) & second.places.get(leaf, set()))
+        return all(g.form.home(leaf) in g.places.get(leaf, ()) for g in (first, second))
 
     # --- both -------------------------------------------------------------------------------------
 
@@ -254,6 +271,11 @@ class Groups:
 
     def _join(self, first: Group, second: Group, form: Form) -> None:
         """Makes the second group a part of the first."""
+        for group in (first, second):
+            if group.form != form and group.form.kind is Kind.MAP:
+                group.places = {}
+        for leaf, positions in second.places.items():
+            first.places.setdefault(leaf, set()).update(positions)
         first.form = form
         first.roots = sorted((*first.roots, *second.roots), key=self.number.__getitem__)
         first.body |= second.body
@@ -261,7 +283,6 @@ class Groups:
             self.readers[leaf].discard(second.number)
             self.readers[leaf].add(first.number)
         first.leaves = (first.leaves | second.leaves).difference(first.roots)
-        first.aligned = (first.aligned | second.aligned).difference(first.roots)
         for root in second.roots:
             self.owner[root] = first.number
         for root in first.roots:

@@ -27,19 +27,21 @@ def overwritable(body: Graph) -> frozenset[Pair]:
     values = body.values()
     form = body_form(body, values)
     try:
-        if form.kind is Kind.UPDATE:
-            found = _of_update(body, values)
-        elif form.kind is Kind.PRODUCT:
-            found = _of_product(body, values)
-        elif form.kind is Kind.ROWS:
-            found = _of_rows(form, body, values)
-        else:
-            roots = [v for v in values if v.op.loop_class is LoopClass.REDUCTION]
-            found = _same_elements(body, reads(form, (*roots, *body.outputs), roots), body.outputs)
+        return frozenset(pair for pair in _pairs(form, body, values) if _fits(body, pair))
     except (RefusedError, ValueError):
         # Operands without elements have no positions to compare.
         return frozenset()
-    return frozenset(pair for pair in found if _fits(body, pair))
+
+
+def _pairs(form: Form, body: Graph, values: Sequence[Value]) -> Iterable[Pair]:
+    if form.kind is Kind.UPDATE:
+        return _of_update(body, values)
+    if form.kind is Kind.PRODUCT:
+        return _of_product(body, values)
+    if form.kind is Kind.ROWS:
+        return _of_rows(form, body, values)
+    roots = [v for v in values if v.op.loop_class is LoopClass.REDUCTION]
+    return _same_elements(body, reads(form, (*roots, *body.outputs), roots), body.outputs)
 
 
 def body_form(body: Graph, values: Sequence[Value] | None = None) -> Form:

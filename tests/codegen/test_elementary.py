@@ -72,8 +72,8 @@ FLOAT32: dict[str, tuple[Callable[..., Array], float]] = {
     "log": (np.log, 0.81),
     "tanh": (np.tanh, 1.3),
     "erf": (reference_erf, 1.1),
-    "sin": (np.sin, 0.62),
-    "cos": (np.cos, 0.62),
+    "sin": (np.sin, 0.61),
+    "cos": (np.cos, 0.61),
 }
 
 
@@ -130,9 +130,10 @@ def test_special_values_are_exact(op: str, dtype: type) -> None:
     for target in (AVX2, BASELINE):
         found = compute(op, target, inputs)
         np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(np.signbit(found[:-1]), np.signbit(expected[:-1]) | (
-            np.isnan(expected[:-1]) & np.signbit(found[:-1])
-        ))
+        np.testing.assert_array_equal(
+            np.signbit(found[:-1]),
+            np.signbit(expected[:-1]) | (np.isnan(expected[:-1]) & np.signbit(found[:-1])),
+        )
 
 
 def samples(op: str) -> Array:
@@ -155,7 +156,7 @@ def samples(op: str) -> Array:
     return np.concatenate(parts[op])
 
 
-FLOAT64 = {"exp": 1.0, "log": 1.0, "tanh": 1.5, "erf": 1.2, "sin": 1.7, "cos": 1.7}
+FLOAT64 = {"exp": 1.0, "log": 0.9, "tanh": 1.3, "erf": 1.1, "sin": 1.7, "cos": 1.7}
 
 
 @pytest.mark.parametrize("target", [AVX2, BASELINE], ids=["fused", "unfused"])
@@ -238,8 +239,8 @@ def test_powers_of_float64_are_within_their_bound(target: Target) -> None:
 @pytest.mark.parametrize("target", [AVX2, BASELINE], ids=["fused", "unfused"])
 def test_powers_of_float32_are_nearly_rounded(target: Target) -> None:
     for x, y in powers():
-        base, exponent = x.astype(np.float32), y.astype(np.float32)
         with np.errstate(all="ignore"):
+            base, exponent = x.astype(np.float32), y.astype(np.float32)
             exact = np.power(base.astype(np.float64), exponent.astype(np.float64))
             rounded = exact.astype(np.float32)
         found = compute("pow", target, base, exponent)

@@ -75,13 +75,13 @@ BODIES = {
     "gather under pad": lambda i: b.pad(
         b.gather(i.of(10, 17), i.index(10, 6, 17), 0), (1, 1), (1, 1)
     ),
-    "gather of gather": lambda i: b.gather(i.of(20), b.gather(i.index(20, 9), i.index(9, 30), 0), 0),
+    "gather of gather": lambda i: b.gather(
+        i.of(20), b.gather(i.index(20, 9), i.index(9, 30), 0), 0
+    ),
     "random": lambda i: b.random_bits(i.array(np.array([12345, 7])), (9, 11)),
     "random wraps": lambda i: b.random_bits(i.array(np.array([-3, (1 << 32) - 3])), (50,)),
     "dropout": lambda i: b.select(
-        b.lt(
-            b.shift_right(b.random_bits(i.array(np.array([5, 6])), (6, 20)), 8), 1 << 23
-        ),
+        b.lt(b.shift_right(b.random_bits(i.array(np.array([5, 6])), (6, 20)), 8), 1 << 23),
         i.of(6, 20) * 2.0,
         0.0,
     ),

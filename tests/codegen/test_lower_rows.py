@@ -90,11 +90,13 @@ BODIES = {
     "one row": lambda i: b.sum(i.of(1, 50), (1,)),
     "many rows of one": lambda i: b.sum(i.of(50, 1), (1,)),
     "mean and variance": lambda i: (
-        lambda x: (lambda m: [m, b.sum((x - m) * (x - m), (1,)) / 75.0])(b.sum(x, (1,), True) / 75.0)
+        lambda x: (lambda m: [m, b.sum((x - m) * (x - m), (1,)) / 75.0])(
+            b.sum(x, (1,), True) / 75.0
+        )
     )(i.of(7, 75)),
-    "batch norm statistics": lambda i: (
-        lambda x: [b.sum(x, (0, 2, 3)), b.sum(x * x, (0, 2, 3))]
-    )(i.of(4, 3, 5, 6)),
+    "batch norm statistics": lambda i: (lambda x: [b.sum(x, (0, 2, 3)), b.sum(x * x, (0, 2, 3))])(
+        i.of(4, 3, 5, 6)
+    ),
     "product": lambda i: b.prod(i.of(5, 12), (1,)),
     "max": lambda i: b.max(ties(i, 6, 50), (1,)),
     "min columns": lambda i: b.min(ties(i, 50, 20), (0,)),
@@ -121,7 +123,9 @@ BODIES = {
     "softmax middle": lambda i: softmax(i.of(3, 14, 20), 1),
     "softmax of work": lambda i: softmax(b.tanh(i.of(6, 75)) * i.of(75), 1) + 1.0,
     "softmax of transposed": lambda i: softmax(b.transpose(i.of(30, 8)), 1),
-    "softmax reshaped": lambda i: b.reshape(softmax(b.reshape(i.of(2, 3, 40), (6, 40)), 1), (2, 3, 40)),
+    "softmax reshaped": lambda i: b.reshape(
+        softmax(b.reshape(i.of(2, 3, 40), (6, 40)), 1), (2, 3, 40)
+    ),
     "layer norm": lambda i: layer_norm(i, 5, 70),
     "layer norm of three axes": lambda i: layer_norm(i, 2, 3, 33),
     "cross entropy": lambda i: cross_entropy(i, 9, 10),
@@ -132,9 +136,7 @@ BODIES = {
     )(i.of(6, 41)),
     "max pool": lambda i: pool(i, 2, 3, 12, 14)[0],
     "max pool of work": lambda i: b.maximum(pool(i, 2, 3, 12, 14)[0], 0.0),
-    "max pool argmax": lambda i: b.argmax(
-        b.reshape(pool(i, 2, 3, 12, 14)[1], (2, 3, 6, 7, 4)), 4
-    ),
+    "max pool argmax": lambda i: b.argmax(b.reshape(pool(i, 2, 3, 12, 14)[1], (2, 3, 6, 7, 4)), 4),
     "max pool of threes": lambda i: pool(i, 2, 3, 12, 15, size=3)[0],
     "max pool backward": lambda i: pool_backward(i, 2, 3, 12, 14),
     "fold of overlapping windows": lambda i: b.fold(
@@ -152,9 +154,9 @@ BODIES = {
     "product over nothing": lambda i: b.prod(i.of(0, 5), (0,)),
     "full sum of nothing": lambda i: b.sum(i.of(0, 5)),
     "no rows": lambda i: b.sum(i.of(0, 5), (1,)),
-    "gather at the argmax": lambda i: (
-        lambda x: b.gather(i.of(40), b.argmax(x, 0), 0)
-    )(i.of(30, 20)),
+    "gather at the argmax": lambda i: (lambda x: b.gather(i.of(40), b.argmax(x, 0), 0))(
+        i.of(30, 20)
+    ),
     "long rows": lambda i: b.sum(i.of(2, 9001), (1,)),
     "long columns": lambda i: b.sum(i.of(1500, 5), (0,)),
     "long outer and inner": lambda i: b.sum(i.of(700, 2, 21), (0, 2)),
@@ -232,5 +234,3 @@ def test_tasks_depend_on_shapes_only() -> None:
     inputs = Inputs()
     x = inputs.of(400, 300)
     assert 8 <= check(inputs, [softmax(x, 1)], AVX512).tasks <= 64
-
-

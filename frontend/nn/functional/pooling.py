@@ -101,9 +101,9 @@ def _max_pool_values(
     input: Value, kernel: Ints, stride: Ints, padding: Ints, dilation: Ints, out: Ints
 ) -> Value:
     high = _high(input.shape[2:], out, kernel, stride, padding, dilation)
-    padded = _padded(input, padding, high, _lowest(input))
-    windows = b.windows(padded, _axes(kernel), kernel, stride, dilation)
-    return b.max(windows, tuple(range(input.ndim, windows.ndim)))
+    # The same flat windows as in the gradient, so that one kernel finds maxima and positions.
+    flat = _flat_windows(_padded(input, padding, high, _lowest(input)), kernel, stride, dilation)
+    return b.max(flat, (flat.ndim - 1,))
 
 
 _max_pool1d = operation("SqueezeBackward1", vjp=_max_pool_vjp)(_max_pool_values)

@@ -39,7 +39,7 @@ Run: TypeAlias = Any  # the Runner of conftest.py
 SERIAL, UNROLL, LANES = LoopKind.SERIAL, LoopKind.UNROLL, LoopKind.LANES
 TYPES = (float32, float64, int64, uint8, bool_, float16)
 ROW, LANE = Var("row", 6), Var("lane", 8)
-I, L = variable(ROW), variable(LANE)
+R, L = variable(ROW), variable(LANE)
 
 
 def evaluate(index: Index, env: Mapping[Var, int]) -> int:
@@ -107,13 +107,13 @@ def test_loads_without_guards(run: Run, dtype: DType, outer: LoopKind, lanes: in
     lane = Var("lane", lanes)
     moving = variable(lane)
     top = 5 * 40 + (lanes - 1)
-    check_load(run, I * 40 + moving, top + 1, dtype, lane=lane, outer=outer)
-    check_load(run, I * 3 + 2, 18, dtype, lane=lane, outer=outer)
+    check_load(run, R * 40 + moving, top + 1, dtype, lane=lane, outer=outer)
+    check_load(run, R * 3 + 2, 18, dtype, lane=lane, outer=outer)
     for stride in (2, 3, 4, 5):
         size = 5 + stride * (lanes - 1) + 1
-        check_load(run, I + moving * stride, size, dtype, lane=lane, outer=outer)
-    check_load(run, moving * -1 + I + (lanes - 1), 5 + lanes, dtype, lane=lane, outer=outer)
-    check_load(run, (I * 8 + moving) // 3 + moving % 2, 40, dtype, lane=lane, outer=outer)
+        check_load(run, R + moving * stride, size, dtype, lane=lane, outer=outer)
+    check_load(run, moving * -1 + R + (lanes - 1), 5 + lanes, dtype, lane=lane, outer=outer)
+    check_load(run, (R * 8 + moving) // 3 + moving % 2, 40, dtype, lane=lane, outer=outer)
 
 
 @pytest.mark.parametrize("lanes", [8, 5])
@@ -125,7 +125,7 @@ def test_guarded_loads_read_nothing_outside(
     lane = Var("lane", lanes)
     moving = variable(lane)
     # Padding by one on all sides of a 4 x lanes image: rows differ for all, columns by lane.
-    row, column = I - 1, moving - 1
+    row, column = R - 1, moving - 1
     rows, columns = Bound(row, 0, 4), Bound(column, 0, lanes)
     at = row * lanes + column
     check_load(run, at, 4 * lanes, dtype, (rows, columns), 1, lane, outer)
@@ -140,10 +140,10 @@ def test_guarded_loads_read_nothing_outside(
 
 def test_divisions_of_negative_positions_round_down(run: Run) -> None:
     for divisor in (3, 4):
-        shifted = I * 2 + L - 7
+        shifted = R * 2 + L - 7
         check_load(run, shifted // divisor + 7, 30)
         check_load(run, shifted % divisor, 4)
-        row = I * 3 - 8
+        row = R * 3 - 8
         check_load(run, row // divisor + 3 + L, 30)
         check_load(run, row % divisor + L, 30)
 
@@ -158,7 +158,7 @@ def test_divisions_beyond_32_bits() -> None:
 
 
 def test_a_guard_known_from_ranges_costs_nothing(run: Run) -> None:
-    text = check_load(run, I * 8 + L, 48, guard=(Bound(I, 0, 6), Bound(L, 0, 8)))
+    text = check_load(run, R * 8 + L, 48, guard=(Bound(R, 0, 6), Bound(L, 0, 8)))
     assert "icmp" not in text.replace("icmp ult i64 %i", "")
     assert "masked" not in text
 
@@ -195,18 +195,18 @@ def check_store(
 def test_stores(run: Run, dtype: DType, lanes: int) -> None:
     lane = Var("lane", lanes)
     moving = variable(lane)
-    rows, columns = Bound(I, 1, 4), Bound(moving, 2, 4)
+    rows, columns = Bound(R, 1, 4), Bound(moving, 2, 4)
     for guard in ((), (rows,), (columns,), (rows, columns)):
-        check_store(run, I * 8 + moving, 48, dtype, guard, lane)
-        check_store(run, I + moving * 6, 48, dtype, guard, lane)
-        check_store(run, (I * 8 + moving) // 2, 24, dtype, guard, lane)
-    check_store(run, I, 6, dtype, (rows,), lane)
+        check_store(run, R * 8 + moving, 48, dtype, guard, lane)
+        check_store(run, R + moving * 6, 48, dtype, guard, lane)
+        check_store(run, (R * 8 + moving) // 2, 24, dtype, guard, lane)
+    check_store(run, R, 6, dtype, (rows,), lane)
 
 
 def test_gathers_by_positions_from_data(run: Run) -> None:
     table, rows, y = Buffer("t", float32, 50), Buffer("r", int64, 6), Buffer("y", float32, 48)
-    picked = dynamic(Load(rows, I), 0, 4)
-    store = Store(y, I * 8 + L, Load(table, picked * 10 + L))
+    picked = dynamic(Load(rows, R), 0, 4)
+    store = Store(y, R * 8 + L, Load(table, picked * 10 + L))
     kernel = Kernel("gather", (table, rows, y), 1, nest(LANE, (store,), SERIAL))
     source, chosen = np.arange(50, dtype="f"), np.array([4, 0, 3, 3, 1, 2])
     result = np.zeros(48, "f")
@@ -230,9 +230,9 @@ def test_gathers_by_positions_that_differ_between_lanes(run: Run, dtype: DType) 
 
 def test_one_hot_rows_compare_positions_with_data(run: Run) -> None:
     rows, y = Buffer("r", int64, 6), Buffer("y", float32, 48)
-    same = Apply("eq", (Load(rows, I), Position(L, int64)), bool_)
-    value = Apply("select", (same, Const(1, float32), Position(I * 8 + L, float32)), float32)
-    body = nest(LANE, (Store(y, I * 8 + L, value),), SERIAL)
+    same = Apply("eq", (Load(rows, R), Position(L, int64)), bool_)
+    value = Apply("select", (same, Const(1, float32), Position(R * 8 + L, float32)), float32)
+    body = nest(LANE, (Store(y, R * 8 + L, value),), SERIAL)
     chosen, result = np.array([4, 0, 3, 3, 1, 9]), np.zeros(48, "f")
     run(Kernel("onehot", (rows, y), 1, body), chosen, result)
     expected = np.where(chosen[:, None] == np.arange(8), 1, np.arange(48).reshape(6, 8))
@@ -242,10 +242,10 @@ def test_one_hot_rows_compare_positions_with_data(run: Run) -> None:
 @pytest.mark.parametrize("dtype", [float32, float64, int32, int64, bool_], ids=str)
 def test_positions_and_guards_as_values(run: Run, dtype: DType) -> None:
     y, z = Buffer("y", dtype, 48), Buffer("z", bool_, 48)
-    guard = (Bound(I, 1, 4), Bound(L, 2, 9))
+    guard = (Bound(R, 1, 4), Bound(L, 2, 9))
     body = (
-        Store(y, I * 8 + L, Position(I + L * 2 - 3, dtype)),
-        Store(z, I * 8 + L, Holds(guard, bool_)),
+        Store(y, R * 8 + L, Position(R + L * 2 - 3, dtype)),
+        Store(z, R * 8 + L, Holds(guard, bool_)),
     )
     positions, inside = np.zeros(48, dtype.numpy), np.zeros(48, bool)
     run(Kernel("positions", (y, z), 2, nest(LANE, body, SERIAL)), positions, inside)

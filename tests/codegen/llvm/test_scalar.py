@@ -128,9 +128,7 @@ def check(run: Run, op: str, result: DType, operands: list[Array], expected: Arr
         np.testing.assert_array_equal(found, expected)
         if result.is_floating_point and op not in ("maximum", "minimum"):
             numbers = ~np.isnan(expected)
-            np.testing.assert_array_equal(
-                np.signbit(found[numbers]), np.signbit(expected[numbers])
-            )
+            np.testing.assert_array_equal(np.signbit(found[numbers]), np.signbit(expected[numbers]))
 
 
 def op_named(name: str) -> Op:
@@ -175,7 +173,8 @@ def truncated(x: int, y: int, dtype: DType) -> int:
 def test_casts(run: Run, source: DType) -> None:
     x = values(source)
     for target in DTYPES:
-        expected = meaning(ew.CAST, [x], target, (target,))
+        with np.errstate(all="ignore"):
+            expected = meaning(ew.CAST, [x], target, (target,))
         check(run, "cast", target, [x], expected)
 
 

@@ -20,6 +20,7 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same.")
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_conv2d_matches(options: dict[str, Any], rng: Any, same_as_torch: Any) -> None:
     arrays = [rng.standard_normal(s) for s in ((2, 3, 9, 8), (4, 3, 3, 2), (4,))]
