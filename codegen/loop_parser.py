@@ -30,8 +30,8 @@ from treadle.codegen.loops import (
     Store,
     When,
 )
-from treadle.ir.lexer import error_at
 from treadle.ir.index import Atom, Bound, Dynamic, Index, Quotient, Remainder, Var
+from treadle.ir.lexer import error_at
 from treadle.ir.types import DTYPES, DType, Scalar, bool_
 
 _TOKEN = re.compile(

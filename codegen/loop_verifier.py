@@ -236,8 +236,9 @@ class _Verifier:
                 stack.append((node, True))
                 stack.extend((operand, False) for operand in operands)
                 continue
-            inner = any([varies[id(operand)] for operand in operands])
-            varies[id(node)] = self._node(node, scope) or inner
+            varies[id(node)] = self._node(node, scope) or any(
+                varies[id(operand)] for operand in operands
+            )
         return varies[id(root)]
 
     def _node(self, node: Expression, scope: _Scope) -> bool:
@@ -268,8 +269,8 @@ class _Verifier:
 
     def _constant(self, node: Const) -> None:
         kind = node.dtype.kind
-        wanted = {"b": bool, "f": (int, float)}.get(kind, int)
-        if not isinstance(node.value, wanted) or (kind in "iuf" and isinstance(node.value, bool)):
+        fits = isinstance(node.value, (int, float) if kind == "f" else int)
+        if not fits or isinstance(node.value, bool) is not (kind == "b"):
             self._fail(f"{node.value!r} is not a number of {node.dtype.name}")
 
     def _apply(self, node: Apply) -> None:
@@ -340,7 +341,7 @@ class _Verifier:
             self._index(bound.index, scope)
 
     def _bounds_vary(self, guard: Guard, scope: _Scope) -> bool:
-        return any([self._expression(Holds((bound,), bool_), scope) for bound in guard])
+        return self._expression(Holds(guard, bool_), scope)
 
     def _element(self, buffer: Buffer, index: Index, guard: Guard, scope: _Scope) -> None:
         """An element that is read or written where guards hold must exist."""

@@ -56,7 +56,7 @@ def assemble(graph: Graph, target: Target, name: str) -> Artifact:
         if kernel.body:
             symbol = module.add_kernel(kernel)
             calls.append(KernelCall(symbol, kernel.tasks, launch.arguments))
-    entry = f"program_{_symbol(name)}"
+    entry = "program_" + _word(name)
     emit_entry(module, entry, calls)
     return Artifact(
         llvm=module.text(),
@@ -91,7 +91,7 @@ def launches_of(graph: Graph, target: Target) -> Iterator[Launch]:
         }
         key = (body, tuple(sorted(aliases.items())))
         if key not in lowered:
-            lowered[key] = lower(body, target, _unused(names, _symbol(body.name)), aliases)
+            lowered[key] = lower(body, target, _unused(names, "k_" + _word(body.name)), aliases)
         yield Launch(value, lowered[key], (*inputs, *outputs))
 
 
@@ -118,9 +118,9 @@ def _output_plan(output: Value) -> OutputPlan:
     return OutputPlan(output.type.nbytes, place.number if place.kind == "donated" else None)
 
 
-def _symbol(name: str) -> str:
-    """A name that LLVM takes without quotes and that is no function of the C library."""
-    return "k_" + re.sub(r"\W", "_", name)
+def _word(name: str) -> str:
+    """A name as part of a symbol. What is put before it keeps clear of the C library's names."""
+    return re.sub(r"\W", "_", name)
 
 
 def _unused(names: dict[str, int], name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from treadle import programs
+from treadle import programs, views
 from treadle.ir import settings
 from treadle.ir.interpreter import interpret
 from treadle.ir.types import CPU, Device, TensorType, dtype_of
@@ -22,7 +22,7 @@ from treadle.ir.value import Value, forget, interned_count
 from treadle.memory_sharing import export, watch_array
 from treadle.runtime.memory import Buffer
 from treadle.runtime.statistics import counters
-from treadle.tracer.segment import Request, recorder, set_evaluator
+from treadle.tracer.segment import Request, Segment, recorder, set_evaluator
 from treadle.tracer.storage import Storage
 from treadle.views import View, whole
 
@@ -161,19 +161,33 @@ def _forget_all() -> None:
 
 
 def adopt(array: npt.NDArray[Any], device: Device = CPU) -> Storage:
-    """A storage over the memory of a contiguous array that nobody else uses."""
-    contiguous = np.ascontiguousarray(array).reshape(array.shape)
-    if contiguous.ctypes.data % 64:
-        contiguous = _aligned(contiguous)
-    type = TensorType(dtype_of(contiguous.dtype), contiguous.shape, device)
-    return Storage(type, None, None, Buffer.wrap(contiguous))
+    """A storage with a copy of an array's elements."""
+    type = TensorType(dtype_of(array.dtype), array.shape, device)
+    buffer = Buffer(max(array.nbytes, 1))
+    _array(buffer, type)[...] = array
+    return Storage(type, None, None, buffer)
 
 
-def _aligned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A copy in memory of the allocator, which starts at a multiple of 64 bytes."""
-    copy = Buffer(max(array.nbytes, 1)).array(array.dtype, array.shape)
-    copy[...] = array
-    return copy
+def read_part(segment: Segment, storage: Storage, view: View) -> Value:
+    """The elements of a view of concrete memory as a value.
+
+    A view of a part becomes an input of its own, so that the program does not depend on where
+    the part starts: a loop over the rows of a tensor is one program.
+    """
+    buffer = storage.buffer
+    assert buffer is not None
+    steps = zip(view.size, view.stride, strict=True)
+    span = 1 + sum((extent - 1) * stride for extent, stride in steps)
+    if span >= storage.type.numel or 0 in view.size:
+        return views.read(segment.read(storage), view)
+    itemsize = storage.type.dtype.itemsize
+    shape = view.size if view.is_contiguous() else (span,)
+    part = segment.part(
+        (id(buffer), view.offset, shape),
+        lambda: Buffer.borrow(buffer.address + view.offset * itemsize, span * itemsize, buffer),
+        storage.type._replace(shape=shape),
+    )
+    return part if shape == view.size else views.read(part, view._replace(offset=0))
 
 
 def share(array: npt.NDArray[Any], device: Device = CPU) -> tuple[Storage, View]:

@@ -14,7 +14,7 @@ from treadle.autograd_graph.template import Signature
 from treadle.functions.reduction import scalar_name
 from treadle.ir import build as b
 from treadle.ir.value import Value
-from treadle.operation import Call, Operation, finish
+from treadle.operation import Call, Function, Operation, finish
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 from treadle.views import View
@@ -22,9 +22,9 @@ from treadle.views import View
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
-def inplace(function: Callable[..., Any]) -> Callable[..., Tensor]:
+def inplace(function: Function) -> Callable[..., Tensor]:
     """The in-place method of an operation, as ``add_`` is of ``add``."""
-    row: Operation = function.operation  # type: ignore[attr-defined]
+    row: Operation = function.operation
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         return assign(self, row, (self, *args), kwargs)
@@ -174,4 +174,4 @@ def _copy_slices_row(
 ) -> Operation:
     """One operation for equal writes, so that gradients are derived once."""
     key = (inner, layout, first_is_target)
-    return _rows.setdefault(key, Operation(body, "CopySlices", None, None))
+    return _rows.setdefault(key, Operation(body, "CopySlices", overwrites=True))

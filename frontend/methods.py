@@ -39,7 +39,7 @@ NAMES: dict[Any, str] = {
     "unsqueeze select narrow split chunk unbind as_strided",
     joining: "flip repeat",
     contraction: "mm bmm dot mv matmul addmm outer",
-    indexing: "gather index_select scatter_add",
+    indexing: "gather index_select scatter_add zero_",
     random: "uniform_ normal_ bernoulli_",
 }
 INPLACE = (
@@ -52,7 +52,7 @@ ALIASES = {
 }  # fmt: skip
 
 
-def _attach(name: str, function: Callable[..., Any]) -> None:
+def _attach(name: str, function: Any) -> None:
     setattr(Tensor, name, function)
 
 
@@ -102,7 +102,7 @@ def _attach_operators() -> None:
         _attach(f"__r{name}__", binary(getattr(pointwise, symbol)))
     for name in "add sub mul pow".split():
         _attach(f"__i{name}__", binary(getattr(Tensor, f"{name}_")))
-    _attach("__itruediv__", binary(Tensor.div_))  # type: ignore[attr-defined]
+    _attach("__itruediv__", binary(getattr(Tensor, "div_")))
     _attach("__getitem__", indexing.getitem)
     _attach("__setitem__", indexing.setitem)
 
@@ -148,7 +148,7 @@ def _converter(dtype: DType) -> Callable[[Tensor], Tensor]:
 
 def type_(self: Tensor, dtype: Any = None) -> Any:
     """The type's name, or the tensor converted to a dtype."""
-    return self._type_name() if dtype is None else to(self, dtype)  # type: ignore[attr-defined]
+    return self._type_name() if dtype is None else to(self, dtype)
 
 
 def _type_name(self: Tensor) -> str:
@@ -168,11 +168,6 @@ def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Fills with one number."""
     return indexing.copy_into(self, value)
-
-
-def zero_(self: Tensor) -> Tensor:
-    """Fills with zeros."""
-    return indexing.copy_into(self, 0)
 
 
 # -- autograd ------------------------------------------------------------------------------------
@@ -235,7 +230,7 @@ def install() -> None:
         "byte": types.uint8, "bool": types.bool_,
     }.items():  # fmt: skip
         _attach(name, _converter(dtype))
-    for method in (to, contiguous, copy_, fill_, zero_, requires_grad_, detach_, retain_grad,
+    for method in (to, contiguous, copy_, fill_, requires_grad_, detach_, retain_grad,
                    register_hook, _type_name):  # fmt: skip
         _attach(method.__name__, method)
     _attach("type", type_)

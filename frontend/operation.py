@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, cast
 
 from treadle.autograd_graph.node import Node, edge_of
 from treadle.autograd_graph.template import GradientRule, Signature
@@ -22,7 +22,6 @@ from treadle.tracer.segment import PENDING_LIMIT, Recorder, Segment, recorder
 HARD_LIMIT = 4
 
 Body = Callable[..., Any]
-F = TypeVar("F", bound=Body)
 
 # (operation, values, static arguments) -> what the body built.
 _memo: dict[Any, Any] = {}
@@ -36,15 +35,24 @@ class Operation:
         name: ``grad_fn`` name, empty where no gradient is recorded.
         rule: gradient rule that replaces the one derived from the IR.
         saves: ``inputs``, ``outputs`` or None: what the rule is said to keep, None derives it.
+        overwrites: the first tensor is written to, so that it gets zeros where nothing is left.
     """
 
-    __slots__ = ("body", "name", "rule", "saves", "templates")
+    __slots__ = ("body", "name", "overwrites", "rule", "saves", "templates")
 
-    def __init__(self, body: Body, name: str, rule: GradientRule | None, saves: str | None) -> None:
+    def __init__(
+        self,
+        body: Body,
+        name: str = "",
+        rule: GradientRule | None = None,
+        saves: str | None = None,
+        overwrites: bool = False,
+    ) -> None:
         self.body = body
         self.name = name
         self.rule = rule
         self.saves = saves
+        self.overwrites = overwrites
         self.templates: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
@@ -71,6 +79,14 @@ def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[An
 
 class _Boundary(Exception):
     """A leaf with a pending in-place update is read: the step before it ends here."""
+
+
+class Function(Protocol):
+    """An operation as users call it, with tensors."""
+
+    operation: Operation
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 class Call:
@@ -179,8 +195,12 @@ def _cut_long_segment(state: Recorder) -> None:
 
 
 def operation(
-    name: str = "", *, vjp: GradientRule | None = None, saves: str | None = None
-) -> Callable[[F], F]:
+    name: str = "",
+    *,
+    vjp: GradientRule | None = None,
+    saves: str | None = None,
+    overwrites: bool = False,
+) -> Callable[[Body], Function]:
     """Makes a pure function over values callable with tensors.
 
     The body sees a ``Value`` where the caller passed a tensor (also inside lists and tuples) and
@@ -193,30 +213,33 @@ def operation(
             argument in order; the default derives it from the IR.
         saves: ``inputs`` or ``outputs``: the tensors whose in-place change makes a later backward
             an error; by default those that the gradient reads.
+        overwrites: the first tensor is written to: its gradient is zeros, not None, where the
+            result no longer depends on it.
     """
 
-    def decorate(body: F) -> F:
-        row = Operation(body, name, vjp, saves)
+    def decorate(body: Body) -> Function:
+        row = Operation(body, name, vjp, saves, overwrites)
 
         @functools.wraps(body)
         def call(*args: Any, **kwargs: Any) -> Any:
             return dispatch(row, args, kwargs)
 
-        call.operation = row  # type: ignore[attr-defined]
-        return call  # type: ignore[return-value]
+        function: Any = call
+        function.operation = row
+        return cast(Function, call)
 
     return decorate
 
 
-def update(mutates: int) -> Callable[[F], F]:
+def update(mutates: int) -> Callable[[Body], Callable[..., None]]:
     """Makes a pure function the in-place update of its first ``mutates`` tensor arguments.
 
     Results replace the contents of those tensors in order, outside autograd. Shapes and dtypes
     must be kept.
     """
 
-    def decorate(body: F) -> F:
-        row = Operation(body, "", None, None)
+    def decorate(body: Body) -> Callable[..., None]:
+        row = Operation(body)
 
         @functools.wraps(body)
         def call(*args: Any, **kwargs: Any) -> None:
@@ -232,7 +255,7 @@ def update(mutates: int) -> Callable[[F], F]:
             finally:
                 recorder.grad_enabled = enabled
 
-        return call  # type: ignore[return-value]
+        return call
 
     return decorate
 

@@ -64,18 +64,20 @@ class Segment:
         buffers: the program's inputs by slot.
         inputs: their values, slot by slot.
         slots: input value of each buffer (by identity).
+        parts: input value of each part of a buffer that was read.
         storages: storages written in this segment, in order.
         savers: autograd nodes made in this segment.
         results: buffers of values that were computed, once evaluated.
         imported: values of earlier segments, rebuilt over this one's slots.
     """
 
-    __slots__ = ("buffers", "imported", "inputs", "results", "savers", "slots", "storages")
+    __slots__ = ("buffers", "imported", "inputs", "parts", "results", "savers", "slots", "storages")
 
     def __init__(self) -> None:
         self.buffers: list[Any] = []
         self.inputs: list[Value] = []
         self.slots: dict[int, Value] = {}
+        self.parts: dict[object, Value] = {}
         self.storages: list[Storage] = []
         self.savers: list[Saver] = []
         self.results: dict[Value, Any] = {}
@@ -91,6 +93,16 @@ class Segment:
         elif known.type.shape != type.shape:
             # A buffer shared by storages of different shapes keeps the first reader's.
             return build.reshape(known, type.shape)
+        return known
+
+    def part(self, key: object, make_part: Callable[[], Any], type: TensorType) -> Value:
+        """The value of a part of a buffer, which ``make_part`` gives the first time.
+
+        Where the part starts is not in the program: rows of a tensor share one.
+        """
+        known = self.parts.get(key)
+        if known is None:
+            known = self.parts[key] = self.input(make_part(), type)
         return known
 
     def read(self, storage: Storage) -> Value:
@@ -185,10 +197,17 @@ class Segment:
         return list(kept)
 
     def donated(self) -> frozenset[int]:
-        """Slots whose buffers nothing else refers to, so that results may overwrite them."""
+        """Slots whose buffers nothing else refers to, so that results may overwrite them.
+
+        Memory that something else owns, an array or a larger buffer, never is.
+        """
         buffers = self.buffers
         # References: the list entry and getrefcount's argument.
-        return frozenset(slot for slot in range(len(buffers)) if getrefcount(buffers[slot]) <= 2)
+        return frozenset(
+            slot
+            for slot in range(len(buffers))
+            if getrefcount(buffers[slot]) <= 2 and buffers[slot].owner is None
+        )
 
     def evaluate(self, run: Evaluator) -> None:
         """Computes everything pending that something still refers to, as one program.
@@ -220,7 +239,7 @@ class Segment:
         if self.savers:
             return False
         # Storages may keep this object as the place of an old value: it must hold no memory then.
-        self.buffers, self.inputs, self.slots = [], [], {}
+        self.buffers, self.inputs, self.slots, self.parts = [], [], {}, {}
         self.results, self.imported = {}, {}
         return True
 

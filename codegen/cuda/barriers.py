@@ -33,9 +33,10 @@ class _Placement:
         self._aliases = aliases
 
     def run(self, steps: Sequence[Step], pending: Pending) -> Pending:
-        """Place the barriers of statements that run after pending accesses; what is pending then."""
+        """Place barriers in statements after pending accesses; the accesses pending after them."""
         for step in steps:
-            if self._meet(step, pending):
+            # To combine lanes is a barrier itself, and comes first.
+            if not step.across and self._meet(step, pending):
                 step.barrier = True
             if step.barrier or step.across:
                 pending = {}
@@ -48,6 +49,7 @@ class _Placement:
             elif isinstance(statement, For):
                 pending = self.run(step.body, pending)
             else:
+                self._check_alone(step)
                 pending = {**pending, **_fresh(step.accesses)}
         return pending
 
@@ -69,6 +71,19 @@ class _Placement:
             for before, carried in pending.items()
             for after in later
         )
+
+    def _check_alone(self, step: Step) -> None:
+        """A statement has no barrier inside."""
+        for after in step.accesses:
+            if after.writes and any(
+                self._conflict(before, after, False)
+                for before in step.accesses
+                if not before.writes
+            ):
+                raise ValueError(
+                    f"lanes store to {after.buffer}[{after.index}] what other lanes read in the "
+                    "same statement"
+                )
 
     def _conflict(self, before: Access, after: Access, carried: bool) -> bool:
         if before.buffer != after.buffer:

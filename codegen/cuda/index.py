@@ -35,8 +35,11 @@ class Indices:
         """An index as ``int``, or as ``long long`` where a part of it may not fit."""
         wide = _is_wide(index)
         parts: list[str] = []
-        # Lanes come last, as one reads addresses.
-        for atom, factor in sorted(index.terms, key=lambda term: self._is_lane(term[0])):
+        if index.constant > 0 and all(factor < 0 for _, factor in index.terms):
+            parts.append(_number(index.constant, wide))
+        # Lanes come last, as one reads addresses, and what is subtracted after what is added.
+        order = sorted(index.terms, key=lambda term: (term[1] < 0, self._is_lane(term[0])))
+        for atom, factor in order:
             value = self._atom(atom)
             # A sum is as wide as what stands first in it.
             narrow = value.dtype is int32 and (not parts or not _fits(atom, factor))
@@ -44,15 +47,14 @@ class Indices:
             size = text if abs(factor) == 1 else f"{abs(factor)} * {text}"
             sign = " - " if factor < 0 else " + "
             parts.append(sign + size if parts else ("-" if factor < 0 else "") + size)
-        if index.constant or not parts:
-            number = abs(index.constant) if parts else index.constant
-            suffix = "LL" if wide or abs(index.constant) >= _LIMIT else ""
-            parts.append((" - " if index.constant < 0 else " + ") if parts else "")
-            parts.append(f"{number}{suffix}")
-        lone = len(index.terms) + bool(index.constant) <= 1
-        simple = lone and all(factor == 1 for _, factor in index.terms)
+        if not parts:
+            parts.append(_number(index.constant, wide))
+        elif index.constant and len(parts) == len(index.terms):
+            sign = " - " if index.constant < 0 else " + "
+            parts.append(sign + _number(abs(index.constant), wide))
+        lone = len(parts) == 1 and not (index.terms and index.terms[0][1] != 1)
         dtype = int64 if wide else int32
-        return Operand("".join(parts), dtype, simple and index.constant >= 0)
+        return Operand("".join(parts), dtype, lone and index.constant >= 0)
 
     def _is_lane(self, atom: Atom) -> bool:
         return isinstance(atom, Var) and self.variables.get(atom) == LANE
@@ -64,7 +66,7 @@ class Indices:
             return Operand(self.variables[atom], int32)
         if isinstance(atom, Dynamic):
             value = self._expression(atom.expression)
-            fits = -_LIMIT <= atom.low and atom.high < _LIMIT
+            fits = atom.low >= -_LIMIT and atom.high < _LIMIT
             if value.dtype is (int32 if fits else int64):
                 return value
             name, dtype = ("int", int32) if fits else ("long long", int64)
@@ -106,16 +108,21 @@ class Indices:
                 return False
             if bound.always() or not bound.index.terms:
                 continue
-            index = self.text(bound.index)
+            # Constants are taken to the other side.
+            moved, constant = Index(bound.index.terms), bound.index.constant
             if least < bound.low:
-                parts.append(f"{index} >= {bound.low}")
+                parts.append(f"{self.text(moved).text} >= {bound.low - constant}")
             if greatest >= bound.high:
-                parts.append(f"{index} < {bound.high}")
+                parts.append(f"{self.text(moved).text} < {bound.high - constant}")
             if bound.step != 1:
-                parts.append(f"{index} % {bound.step} == 0")
+                parts.append(f"{self.text(bound.index)} % {bound.step} == 0")
         if not parts:
             return True
         return Operand(" && ".join(parts), bool_, False)
+
+
+def _number(number: int, wide: bool) -> str:
+    return f"{number}LL" if wide else str(number)
 
 
 def _fits(atom: Atom, factor: int) -> bool:

@@ -190,7 +190,8 @@ class Scalars:
         return self._function("abs", dtype, args, f"x < 0 ? {_wrapping(dtype, 'x', '-')} : x")
 
     def _integer_sign(self, dtype: DType, args: Sequence[Operand]) -> Operand:
-        return self._function("sign", dtype, args, "(x > 0) - (x < 0)" if dtype.is_signed else "x > 0")
+        value = "(x > 0) - (x < 0)" if dtype.is_signed else "x > 0"
+        return self._function("sign", dtype, args, value)
 
     def _integer_div(self, dtype: DType, args: Sequence[Operand]) -> Operand:
         """Towards zero; by zero it is 0, and the least number by -1 wraps."""

@@ -61,8 +61,6 @@ class Step:
         accesses: of the statement itself, not of its body.
         across: whether it combines lanes first, which all threads wait for.
         barrier: whether all threads meet before it.
-        each: whether the statements of a LANES loop are conditional one by one, since all threads
-            take part in something between them.
     """
 
     statement: Statement
@@ -70,7 +68,6 @@ class Step:
     body: list[Step] = field(default_factory=list)
     across: bool = False
     barrier: bool = False
-    each: bool = False
 
     def inside(self) -> Iterable[Step]:
         """The step and all in it."""
@@ -231,33 +228,31 @@ class StepBuilder:
         self, statement: Statement, loops: tuple[For, ...], lane: For | None
     ) -> list[Access]:
         found: list[Access] = []
-        alone = isinstance(statement, Store) and lane is None
         for node in nodes_of(roots_of(statement)):
             if isinstance(node, Load) and node.buffer.name in self._watched:
                 threads = Threads.ALL
                 if lane is not None and varies(node.index, lane.var):
                     threads = Threads.LANES
-                found.append(self._access(node.buffer.name, False, node.index, threads, loops, lane))
-        if alone:
-            found = [Access(a.buffer, False, a.index, Threads.FIRST, None, loops) for a in found]
+                elif lane is None and isinstance(statement, Store):
+                    threads = Threads.FIRST
+                found.append(_access(node.buffer.name, False, node.index, threads, loops, lane))
         if isinstance(statement, Store):
             threads = Threads.FIRST
             if lane is not None:
                 threads = Threads.LANES if varies(statement.index, lane.var) else Threads.ALL
             name = statement.buffer.name
-            found.append(self._access(name, True, statement.index, threads, loops, lane))
+            found.append(_access(name, True, statement.index, threads, loops, lane))
         return found
 
-    def _access(
-        self,
-        buffer: str,
-        writes: bool,
-        index: Index,
-        threads: Threads,
-        loops: tuple[For, ...],
-        lane: For | None,
-    ) -> Access:
-        if lane is not None and lane.var.extent == 1:
-            threads = Threads.FIRST
-        return Access(buffer, writes, index, threads, None if lane is None else lane.var, loops)
 
+def _access(
+    buffer: str,
+    writes: bool,
+    index: Index,
+    threads: Threads,
+    loops: tuple[For, ...],
+    lane: For | None,
+) -> Access:
+    if lane is not None and lane.var.extent == 1:
+        threads = Threads.FIRST
+    return Access(buffer, writes, index, threads, None if lane is None else lane.var, loops)

@@ -295,6 +295,8 @@ class Indices:
             return index.constant % bound.step == 0
         if is_dynamic(index):
             return self._compare(bound, len(self._code.scopes) - 1)
+        if len(index.terms) == 1 and index.terms[0][0] == self._code.lane:
+            return self._constant_mask(bound, index.terms[0][1])
         lanes = self._code.lanes if self.varies(index) else 0
         lane = self._code.lane if lanes else None
         return self._pure(
@@ -302,6 +304,20 @@ class Indices:
             self.depth(index),
             lambda depth: self._compare(bound, depth),
         )
+
+    def _constant_mask(self, bound: Bound, factor: int) -> bool | Value:
+        """A condition on the lane alone; lanes that do not run are off."""
+        holds = []
+        for lane in range(self._code.active):
+            number = bound.index.constant + factor * lane
+            holds.append(bound.low <= number < bound.high and number % bound.step == 0)
+        if all(holds):
+            return True
+        if not any(holds):
+            return False
+        texts = ["true" if each else "false" for each in holds]
+        texts += ["false"] * (self._code.lanes - self._code.active)
+        return Value(vector_text(texts, bool_), bool_, self._code.lanes, literal=True)
 
     def _compare(self, bound: Bound, depth: int) -> Value:
         index = bound.index

@@ -129,7 +129,8 @@ class Memory:
     def _joined(self, uniform: bool | Value, mask: Value | None) -> Value | None:
         """One mask of a guard and of the lanes that run."""
         lanes = self._code.lanes
-        found = self._tail()
+        # A constant mask has the lanes that do not run off already.
+        found = None if mask is not None and mask.literal else self._tail()
         if isinstance(uniform, Value):
             splat = self._code.splat(uniform, lanes)
             found = splat if found is None else self._indices.both(splat, found)

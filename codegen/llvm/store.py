@@ -55,7 +55,9 @@ class Stores:
                 address = memory.address(buffer, index, lane * (step or 0))
                 self._write_scalar(buffer, address, code.extract(value, lane))
             return
-        full = tail if mask is None else mask if tail is None else self._indices.both(mask, tail)
+        full = mask if mask is not None else tail
+        if mask is not None and tail is not None and not mask.literal:
+            full = self._indices.both(mask, tail)
         if step == 1:
             self._write_vector(buffer, memory.address(buffer, index), value, full)
         else:

@@ -20,7 +20,7 @@ class Value(NamedTuple):
         text: SSA name, or a scalar constant.
         dtype: element type.
         lanes: 0 for a scalar, else the lanes of a vector.
-        literal: whether ``text`` is a constant.
+        literal: whether ``text`` is a constant (of a vector, only masks are).
     """
 
     text: str

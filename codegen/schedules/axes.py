@@ -27,6 +27,8 @@ from treadle.ir.types import Shape, contiguous_strides, element_count
 # Expressions of a whole iteration at a position given by variables, for looking at.
 Probe: TypeAlias = Callable[[Sequence[Var]], "list[Expression]"]
 
+_STEP = 3.0  # loop and addresses of one vector step, in additions
+_NEAR = 8  # elements between lanes that still share cache lines
 _SPLITS = 8  # rounds of splitting; each finds at least one divisor that a reshape left
 
 
@@ -153,7 +155,7 @@ def lane_cost(nodes: Sequence[Expression], axes: Sequence[Var], lane: Var, lanes
 
 def vector_cost(nodes: Sequence[Expression], lane: Var, lanes: int) -> float:
     """Estimated cost of one vector step."""
-    total = 1.0 + cost(node for node in nodes if lane in node.variables())
+    total = _STEP + cost(node for node in nodes if lane in node.variables())
     for node in nodes:
         if isinstance(node, Load):
             total += _access_cost(node.index, lane, lanes)
@@ -165,14 +167,18 @@ def vector_cost(nodes: Sequence[Expression], lane: Var, lanes: int) -> float:
 
 def store_cost(index: Index, lane: Var, lanes: int) -> float:
     """Estimated cost of one vector store, with the same units as loads."""
-    return 1.0 + 2 * _access_cost(index, lane, lanes)
+    return 1.0 + 1.25 * _access_cost(index, lane, lanes)
 
 
 def _access_cost(index: Index, lane: Var, lanes: int) -> float:
     stride = index.coefficient(lane)
     if stride in (0, 1):
         return 0.0
-    return 2.0 if stride == -1 else 0.75 * lanes
+    if stride == -1:
+        return 2.0
+    # One element at a time; each in a cache line of its own where the stride is long.
+    near = stride is not None and abs(stride) <= _NEAR
+    return (1.0 if near else 2.0) * lanes
 
 
 def _divides(index: Index, lane: Var) -> bool:

@@ -28,6 +28,7 @@ from treadle.codegen.schedules.contraction_plan import (
     Plan,
     depth_of,
     extent_of,
+    padded_rows,
     plan_of,
     row_bytes,
 )
@@ -145,7 +146,7 @@ class _Nest:
         if plan.packed_rows:
             size = row_bytes(problem, plan, dtype.itemsize) // dtype.itemsize
             left = Buffer("left", dtype, size, Space.SCRATCH)
-            self.left = Packed(left, size // depth_of(problem), constant(0))
+            self.left = Packed(left, padded_rows(plan), constant(0))
 
     def kernel(self, name: str) -> Kernel:
         """The whole kernel."""
@@ -192,11 +193,21 @@ class _Nest:
         column_tile = column_block * self.along.size
         body = self._tiles(row_tile, column_tile, at)
         if self.left is not None:
-            row, count = row_tile * self.plan.rows, self.plan.row_part * self.plan.rows
-            body = pack_rows(self.factors, row, self.height, count, at, self.left) + body
+            body = self._pack_rows(self.left, row_tile, at) + body
         if self.block is not None:
             body += self._staged(row_tile, column_tile, at)
         return repeat(part, LoopKind.SERIAL, body)
+
+    def _pack_rows(self, packed: Packed, row_tile: Index, at: Replacement) -> tuple[Statement, ...]:
+        """Copies the rows of every tile of a part."""
+        u = Var("u", self.plan.row_part)
+        row = (row_tile + variable(u)) * self.plan.rows
+        tile = Tile(row, self.plan.rows, constant(0), 0, at)
+        packed = self._packed_tile(packed, variable(u))
+        return pack_rows(self.factors, tile, u, self.height, packed, self.plan)
+
+    def _packed_tile(self, packed: Packed, number: Index) -> Packed:
+        return replace(packed, start=number * (packed.stride * depth_of(self.problem)))
 
     def _tiles(self, row_tile: Index, column_tile: Index, at: Replacement) -> tuple[Statement, ...]:
         """Every register tile of a part: all rows against the columns that are in cache."""
@@ -208,7 +219,7 @@ class _Nest:
             rows: list[Statement] = []
             for tall, row, height in _pieces(row_tile + variable(u), self.height, self.plan.rows):
                 corner = variable(u) * self.plan.rows, variable(v) * self.plan.width
-                left = None if self.left is None else replace(self.left, start=corner[0])
+                left = self.left and self._packed_tile(self.left, variable(u))
                 tile = Tile(row, height, column, width, at, self.panel, left)
                 rows += _when(tall, self._tile(tile, corner))
             inner = repeat(u, LoopKind.SERIAL, rows)
@@ -221,7 +232,7 @@ class _Nest:
 
     def _tile(self, tile: Tile, corner: tuple[Index, Index]) -> tuple[Statement, ...]:
         """One register tile; ``corner`` is where it lies in its part."""
-        finish = self.epilogue.statements
+        finish: Finish = self.epilogue.statements
         if self.block is not None:
             finish = self._stage(self.block, tile, corner)
         compute = depth_in_lanes if self.plan.depth_lanes else columns_in_lanes

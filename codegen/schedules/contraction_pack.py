@@ -5,11 +5,11 @@ What is packed, and how much of it at once, is chosen in ``contraction_plan``.
 
 from __future__ import annotations
 
-from treadle.codegen.loops import Buffer, LoopKind, Register, Statement, Store
+from treadle.codegen.loops import Buffer, LoopKind, Register, Statement, Store, When
+from treadle.codegen.schedules.contraction_plan import Plan
 from treadle.codegen.schedules.contraction_tile import (
     Factors,
     Packed,
-    Replacement,
     Tile,
     column_groups,
     depth_step,
@@ -47,7 +47,9 @@ def pack_columns(
 
     def moved_steps(start: Index, count: int) -> tuple[Statement, ...]:
         step = Var("l", count)
-        at = {**tile.grid, problem.column: tile.column + variable(column)}
+        at = dict(tile.grid)
+        if problem.column is not None:
+            at[problem.column] = tile.column + variable(column)
         here = {last: start + variable(step)}
         value = factors.read(problem.right, at | here)
         place = substitute(panel_index(problem, sums, variable(column)), here)
@@ -86,20 +88,32 @@ def _pack_across(
 
 
 def pack_rows(
-    factors: Factors, row: Index, height: int, count: int, grid: Replacement, packed: Packed
+    factors: Factors, tile: Tile, number: Var, height: int, packed: Packed, plan: Plan
 ) -> tuple[Statement, ...]:
-    """Copies ``count`` rows from ``row`` on, those that there are; ``height`` is all of them."""
+    """Copies the rows of every tile ``number`` into whole vectors of rows, of ``height`` in all.
+
+    The rows of the next tile may follow in the last vector: they are never used.
+    """
     problem = factors.problem
     assert problem.row is not None
-    lanes = factors.lanes
-    lane, vector = Var("l", lanes), Var("j", -(-count // lanes))
-    local = variable(vector) * lanes + variable(lane)
-    place = row + local
-    bound = Bound(place, 0, height)
-    guard = () if bound.always() else (bound,)
-    value = factors.read(problem.left, {**grid, problem.row: place}, guard)
-    store = Store(packed.buffer, depth_step(problem) * packed.stride + local, value)
-    body = repeat(vector, LoopKind.SERIAL, in_lanes(lane, lanes, [store]))
+    lane, vector = Var("l", plan.lanes), Var("j", packed.stride // plan.lanes)
+    local = variable(vector) * plan.lanes
+    start = tile.row + local
+    body: tuple[Statement, ...] = ()
+    # Vectors of rows that all exist need no masks; beyond the last row nothing is copied.
+    whole = height - plan.lanes + 1
+    for bound in (Bound(start, 0, whole), Bound(start, max(0, whole), height)):
+        place = start + variable(lane)
+        guard = () if bound.high == whole else (Bound(place, 0, height),)
+        value = factors.read(problem.left, {**tile.grid, problem.row: place}, guard)
+        index = depth_step(problem) * packed.stride + packed.start + local + variable(lane)
+        copied = in_lanes(lane, plan.lanes, [Store(packed.buffer, index, value)])
+        low, high = start.bounds()
+        if bound.always():
+            body += copied
+        elif low < bound.high and high >= bound.low:
+            body += (When((bound,), copied),)
+    body = repeat(vector, LoopKind.UNROLL, body)
     for axis in reversed(problem.depth):
         body = repeat(axis, LoopKind.SERIAL, body)
-    return body
+    return repeat(number, LoopKind.SERIAL, body)

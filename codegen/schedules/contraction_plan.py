@@ -151,10 +151,14 @@ def _depth_plans(problem: Problem, lanes: int, target: Target) -> Iterator[Plan]
                 yield Plan(True, False, False, lanes, rows, columns)
 
 
+def padded_rows(plan: Plan) -> int:
+    """Rows of a tile in whole vectors."""
+    return -(-plan.rows // plan.lanes) * plan.lanes
+
+
 def row_bytes(problem: Problem, plan: Plan, itemsize: int) -> int:
-    """Bytes of the packed rows of a part, in whole vectors."""
-    rows = -(-plan.row_part * plan.rows // plan.lanes) * plan.lanes
-    return rows * depth_of(problem) * itemsize
+    """Bytes of the packed rows of a part."""
+    return plan.row_part * padded_rows(plan) * depth_of(problem) * itemsize
 
 
 def _most_sums(target: Target) -> int:
@@ -196,7 +200,8 @@ def _cost(problem: Problem, plan: Plan, misses: tuple[float, float], itemsize: i
     if plan.packed_rows:
         read = 1 + misses[0] if below else plan.lanes * _SCATTERED
         blocks = -(-vectors * plan.lanes // (plan.column_tiles * plan.width))
-        cost += blocks * depth * (-(-height // plan.lanes) * (read + 1) + _BRANCH)
+        copies = -(-height // plan.rows) * padded_rows(plan) / plan.lanes
+        cost += blocks * depth * copies * (read + 1 + _BRANCH)
     return cost
 
 
@@ -230,8 +235,9 @@ def _with_tasks(problem: Problem, plan: Plan, itemsize: int, target: Target) -> 
     if not plan.packed:
         part = min(row_tiles, max(1, RESIDENT_BYTES // tile_bytes))
     elif plan.packed_rows:
-        panel = depth_of(problem) * (plan.width + plan.lanes) * itemsize
-        part = min(row_tiles, max(1, (target.max_scratch - panel) // tile_bytes))
+        panel = depth_of(problem) * plan.width * itemsize
+        left = row_bytes(problem, plan, itemsize)
+        part = min(row_tiles, max(1, (target.max_scratch - panel) // left))
     parts = -(-row_tiles // part)
     part = -(-row_tiles // parts)
     return replace(

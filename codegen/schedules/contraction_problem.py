@@ -162,7 +162,7 @@ def _conv_axes(product: Value) -> tuple[list[Var], list[Var], Position, Position
     if any(low or high for low, high in padding) or any(step != 1 for step in base):
         raise ValueError("convolutions reach code generation padded: run pad-convolutions first")
     spatial = product.ndim - 3
-    batch, group, row = (Var(name, extent) for name, extent in zip("ngm", product.shape))
+    batch, group, row = (Var(name, product.shape[axis]) for axis, name in enumerate("ngm"))
     columns = [Var(f"s{axis}", extent) for axis, extent in enumerate(product.shape[3:])]
     channel = Var("c", x.shape[2])
     taps = [Var(f"k{axis}", extent) for axis, extent in enumerate(w.shape[3:])]

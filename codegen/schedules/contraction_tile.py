@@ -40,9 +40,9 @@ Finish: TypeAlias = Callable[[Expression, Replacement, int], tuple[Statement, ..
 
 @dataclass(frozen=True)
 class Packed:
-    """The rows of a part, copied side by side for each step of the depth.
+    """The rows of a part's tiles, tile by tile and side by side for each step of the depth.
 
-    ``start`` is where the tile begins in it, ``stride`` the rows from one step to the next.
+    ``start`` is where a tile begins, ``stride`` the distance from one step to the next.
     """
 
     buffer: Buffer
@@ -131,73 +131,84 @@ def columns_in_lanes(
     factors: Factors, tile: Tile, lanes: int, sums: Register, sides: Register, finish: Finish
 ) -> tuple[Statement, ...]:
     """A tile whose vectors lie along the columns; the other factor is the same in every lane."""
-    problem = factors.problem
-    row, lane = Var("i", tile.rows), Var("l", lanes)
-    at = dict(tile.grid)
-    if problem.row is not None:
-        at[problem.row] = tile.row + variable(row)
-    groups = column_groups(tile.width, lanes)
-    left = Register("factor", factors.dtype)
+    return _ColumnTile(factors, tile, lanes, sums, sides).statements(finish)
 
-    def each(start: int, count: int, make: Callable[[Index], Sequence[Statement]]) -> list[For]:
-        step = Var("j", count)
-        body = repeat(step, LoopKind.UNROLL, make(variable(step) + start))
-        return list(in_lanes(lane, lanes, body))  # type: ignore[arg-type]
 
-    def point(vector: Index) -> Replacement:
-        if problem.column is None:
-            return at
-        return at | {problem.column: tile.column + vector * lanes + variable(lane)}
+class _ColumnTile:
+    """The statements of one tile with lanes along the columns."""
 
-    clear: list[Statement] = []
-    loads: list[Statement] = []
-    updates: list[Statement] = []
-    for start, count, active in groups:
-        guard = () if active == lanes else (Bound(variable(lane), 0, active),)
+    def __init__(
+        self, factors: Factors, tile: Tile, lanes: int, sums: Register, sides: Register
+    ) -> None:
+        self.factors, self.tile, self.problem = factors, tile, factors.problem
+        self.sums, self.sides, self.lanes = sums, sides, lanes
+        self.row, self.lane = Var("i", tile.rows), Var("l", lanes)
+        self.groups = column_groups(tile.width, lanes)
+        self.factor = Register("factor", factors.dtype)
 
-        def cleared(vector: Index) -> list[Statement]:
-            return [Assign(sums, factors.zero(), (variable(row), vector))]
+    def statements(self, finish: Finish) -> tuple[Statement, ...]:
+        """Sums set to 0, added up over the depth, and finished."""
+        update = [Let(self.factor, self._left()), *self._each(self._updated)]
+        body = (*self._each(self._loaded), *repeat(self.row, LoopKind.UNROLL, update))
+        for axis in reversed(self.problem.depth):
+            body = repeat(axis, LoopKind.SERIAL, body)
+        return (
+            *repeat(self.row, LoopKind.UNROLL, self._each(self._cleared)),
+            *body,
+            *repeat(self.row, LoopKind.UNROLL, self._finished(finish)),
+        )
 
-        def loaded(vector: Index, guard: tuple[Bound, ...] = guard) -> list[Statement]:
-            value: Expression
-            if tile.panel is None:
-                value = factors.read(problem.right, point(vector), guard)
-            else:
-                place = panel_index(problem, sums, vector * lanes + variable(lane))
-                value = Load(tile.panel, place)
-            return [Assign(sides, value, (vector,))]
+    def _each(self, make: Callable[[Index, int], Statement]) -> tuple[Statement, ...]:
+        """A statement for every vector; all lanes run, and ``active`` of them matter."""
+        found: tuple[Statement, ...] = ()
+        for start, count, active in self.groups:
+            step = Var("j", count)
+            body = repeat(step, LoopKind.UNROLL, [make(variable(step) + start, active)])
+            found += in_lanes(self.lane, self.lanes, body)
+        return found
 
-        def updated(vector: Index) -> list[Statement]:
-            place = (variable(row), vector)
-            value = factors.accumulate(Read(left), Read(sides, (vector,)), Read(sums, place))
-            return [Assign(sums, value, place)]
+    def _point(self, vector: Index, lane: Var) -> Replacement:
+        at = dict(self.tile.grid)
+        if self.problem.row is not None:
+            at[self.problem.row] = self.tile.row + variable(self.row)
+        if self.problem.column is not None:
+            at[self.problem.column] = self.tile.column + vector * self.lanes + variable(lane)
+        return at
 
-        clear += each(start, count, cleared)
-        loads += each(start, count, loaded)
-        updates += each(start, count, updated)
-    if tile.left is None:
-        factor = factors.read(problem.left, at)
-    else:
-        start = depth_step(problem) * tile.left.stride + tile.left.start
-        factor = Load(tile.left.buffer, start + variable(row))
-    across = repeat(row, LoopKind.UNROLL, [Let(left, factor), *updates])
-    body: tuple[Statement, ...] = (*loads, *across)
-    for axis in reversed(problem.depth):
-        body = repeat(axis, LoopKind.SERIAL, body)
-    ends: list[Statement] = []
-    for start, count, active in groups:
-        step, short = Var("j", count), Var("l", active)
-        vector = variable(step) + start
-        where = dict(at)
-        if problem.column is not None:
-            where[problem.column] = tile.column + vector * lanes + variable(short)
-        done = finish(Read(sums, (variable(row), vector)), where, lanes)
-        ends += repeat(step, LoopKind.UNROLL, in_lanes(short, lanes, done))
-    return (
-        *repeat(row, LoopKind.UNROLL, clear),
-        *body,
-        *repeat(row, LoopKind.UNROLL, ends),
-    )
+    def _cleared(self, vector: Index, _active: int) -> Statement:
+        return Assign(self.sums, self.factors.zero(), (variable(self.row), vector))
+
+    def _loaded(self, vector: Index, active: int) -> Statement:
+        lane = variable(self.lane)
+        if self.tile.panel is not None:
+            place = panel_index(self.problem, self.sums, vector * self.lanes + lane)
+            return Assign(self.sides, Load(self.tile.panel, place), (vector,))
+        # Lanes beyond the last column add zeros rather than run masked: nothing is selected.
+        guard = () if active == self.lanes else (Bound(lane, 0, active),)
+        value = self.factors.read(self.problem.right, self._point(vector, self.lane), guard)
+        return Assign(self.sides, value, (vector,))
+
+    def _left(self) -> Expression:
+        if self.tile.left is None:
+            return self.factors.read(self.problem.left, self._point(constant(0), self.lane))
+        first = depth_step(self.problem) * self.tile.left.stride + self.tile.left.start
+        return Load(self.tile.left.buffer, first + variable(self.row))
+
+    def _updated(self, vector: Index, _active: int) -> Statement:
+        place = (variable(self.row), vector)
+        side = Read(self.sides, (vector,))
+        total = self.factors.accumulate(Read(self.factor), side, Read(self.sums, place))
+        return Assign(self.sums, total, place)
+
+    def _finished(self, finish: Finish) -> tuple[Statement, ...]:
+        found: tuple[Statement, ...] = ()
+        for start, count, active in self.groups:
+            step, lane = Var("j", count), Var("l", active)
+            vector = variable(step) + start
+            total = Read(self.sums, (variable(self.row), vector))
+            done = finish(total, self._point(vector, lane), self.lanes)
+            found += repeat(step, LoopKind.UNROLL, in_lanes(lane, self.lanes, done))
+        return found
 
 
 def depth_in_lanes(

@@ -5,10 +5,19 @@ Lanes run along the axis where they cost least; outer axes become tasks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from treadle.codegen.element import Elements
-from treadle.codegen.loops import Const, Expression, Read, Statement, Store
+from treadle.codegen.loops import (
+    Const,
+    Expression,
+    Load,
+    LoopKind,
+    Read,
+    Statement,
+    Store,
+    When,
+)
 from treadle.codegen.schedules.axes import (
     at_variables,
     axis_variables,
@@ -25,6 +34,7 @@ from treadle.codegen.schedules.tiling import (
     Names,
     Statements,
     Strip,
+    loop,
     strip_loop,
     strips,
     task_nest,
@@ -32,9 +42,11 @@ from treadle.codegen.schedules.tiling import (
 )
 from treadle.codegen.target import Target
 from treadle.ir.errors import CompilationError
-from treadle.ir.index import Index, Var, constant
+from treadle.ir.index import Bound, Index, Var, constant, variable
 from treadle.ir.types import DType, element_count
 
+_RUN = 16  # elements of a cache line
+_CACHED = 256  # lines that stay in the first cache
 _SMALL_BODY = 8  # additions a vector step: below, loop overhead shows and steps are unrolled
 
 
@@ -112,7 +124,23 @@ def schedule_map(
     lane = min(reversed(axes), key=price)
     weight = cost(nodes) + len(results)
     wanted = min(most_tasks, wanted_tasks(kernel.target, count * weight))
-    return names, _nest(names, axes, lane, written, weight, wanted)
+    return names, _nest(names, axes, lane, written, nodes, wanted)
+
+
+def _tiled(axes: Sequence[Var], lane: Var, nodes: Sequence[Expression]) -> Var | None:
+    """An axis to advance in short runs inside the strips, so that cache lines are used up.
+
+    A load that steps far from lane to lane has the neighbours of its elements along that axis. A
+    short lane axis needs no runs: its lines are still in the cache at the next step of the axis.
+    """
+    if lane.extent <= _CACHED:
+        return None
+    for node in nodes:
+        if isinstance(node, Load) and node.index.coefficient(lane) not in (0, 1, None):
+            for axis in axes:
+                if node.index.coefficient(axis) == 1 and axis.extent > _RUN and axis is not lane:
+                    return axis
+    return None
 
 
 def _nest(
@@ -120,28 +148,35 @@ def _nest(
     axes: Sequence[Var],
     lane: Var,
     written: Sequence[Written],
-    weight: int,
+    nodes: Sequence[Expression],
     wanted: int,
 ) -> Statements:
     outer = [axis for axis in axes if axis is not lane]
-    small = weight <= _SMALL_BODY and names.target.kind == "cpu"
-    unroll = UNROLL if small and lane.extent >= 2 * UNROLL * names.lanes else 1
+    tiled = _tiled(axes, lane, nodes)
+    small = cost(nodes) + len(written) <= _SMALL_BODY and names.target.kind == "cpu"
+    far = tiled is not None
+    unroll = UNROLL if small and not far and lane.extent >= 2 * UNROLL * names.lanes else 1
     count, tail = strips(lane.extent, names.lanes, unroll)
 
-    def step(at: Sequence[Index]) -> Callable[[Index, Index, Index], Statements]:
+    def strip_at(at: Sequence[Index], start: Index, strip: Strip) -> Statements:
+        position = dict(zip(outer, at, strict=True))
+
         def body(place: Index, _lane: Index, _slot: Index) -> Statements:
-            replacement = {**dict(zip(outer, at, strict=True)), lane: place}
-            return stores(names, written, Rewriter(replacement))
+            return stores(names, written, Rewriter({**position, lane: place}))
 
-        return body
+        if tiled is None:
+            return strip_loop(names, strip, start, body)
+        inner = names.var("y", _RUN)
+        position[tiled] = position[tiled] * _RUN + variable(inner)
+        bound = Bound(position[tiled], 0, tiled.extent)
+        made = strip_loop(names, strip, start, body)
+        return loop(inner, LoopKind.SERIAL, made if bound.always() else (When((bound,), made),))
 
-    def main(at: list[Index], strip: Index) -> Statements:
-        start = strip * (unroll * names.lanes)
-        return strip_loop(names, Strip(unroll), start, step(at))
+    def main(at: list[Index], number: Index) -> Statements:
+        return strip_at(at, number * (unroll * names.lanes), Strip(unroll))
 
     def rest(at: list[Index]) -> Statements:
-        start = constant(count * unroll * names.lanes)
-        return strip_loop(names, tail, start, step(at))
+        return strip_at(at, constant(count * unroll * names.lanes), tail) if tail.slots else ()
 
-    extents = [axis.extent for axis in outer]
+    extents = [-(-axis.extent // _RUN) if axis is tiled else axis.extent for axis in outer]
     return task_nest(names, extents, count, wanted, main, rest)

@@ -28,6 +28,7 @@ from treadle.ir.index import Index, Var, constant, variable
 
 BLOCK = 512  # additions in a row before an accumulator is emptied into another
 FEW = 16  # steps of a column's reduction that are written out
+_WRITTEN_OUT = 64  # additions in the steps that are written out
 SLOT = Var("slot", 1 << 20)  # stands for the vector's number in its strip
 LANE = Var("lane", 1 << 20)  # stands for the lane
 _STRIP = "strip"
@@ -126,8 +127,14 @@ class RowLoops:
         step: RowStep,
         replaced: Mapping[int, Expression],
         states: Sequence[Accumulator],
+        weight: int,
     ) -> Statements:
-        """Loops over a row around its steps; ``states`` are emptied after each block."""
+        """Loops over a row around its steps.
+
+        Args:
+            states: are emptied after each block.
+            weight: cost of a step in additions.
+        """
         plan = self.plan
         loops = [axis for axis in plan.row if axis is not plan.lane]
         if plan.steps == 0:
@@ -135,7 +142,8 @@ class RowLoops:
         if plan.along and self.count:
             loops.append(Var(_STRIP, self.count))
         trips = math.prod(axis.extent for axis in loops)
-        written_out = not plan.along and trips <= FEW
+        # Long bodies are not repeated: compiling them costs more than the loop.
+        written_out = not plan.along and trips <= FEW and trips * weight <= _WRITTEN_OUT
         kind = LoopKind.UNROLL if written_out else LoopKind.SERIAL
         cut = next(
             (n for n in range(len(loops)) if math.prod(a.extent for a in loops[n + 1 :]) <= BLOCK),

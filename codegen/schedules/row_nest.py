@@ -17,7 +17,7 @@ from treadle.codegen.loops import (
     Read,
 )
 from treadle.codegen.schedules.axes import at_variables, position_in
-from treadle.codegen.schedules.expressions import Rewriter
+from treadle.codegen.schedules.expressions import Rewriter, cost, postorder
 from treadle.codegen.schedules.map import stores
 from treadle.codegen.schedules.problem import Written
 from treadle.codegen.schedules.reductions import Accumulator, accumulator
@@ -113,7 +113,8 @@ class RowNest:
             lambda slot: joined(state.start(slot) for state in states)
         )
         fold = any(state.blocked for state in states)
-        made += self.loops.sweep(step, replaced, states if fold else [])
+        weight = cost(postorder([*operands, *(one.value for one in written)]))
+        made += self.loops.sweep(step, replaced, states if fold else [], weight)
         if fold:
             made += self.loops.each_slot(lambda slot: joined(state.close(slot) for state in states))
         for value in body.kept[nth]:
@@ -154,7 +155,8 @@ class RowNest:
     def _place(self, value: Value) -> Index:
         """Position along the reduced axis, for those that return it."""
         if value.op.name in ("argmax", "argmin"):
-            return self.position[value.attr("axis")]
+            axis: int = value.attr("axis")
+            return self.position[axis]
         return constant(0)
 
     # --- row buffers ------------------------------------------------------------------------------

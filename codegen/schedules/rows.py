@@ -16,10 +16,11 @@ from treadle.codegen.schedules.axes import (
     chosen_axes,
     lane_cost,
     position_in,
+    store_cost,
 )
 from treadle.codegen.schedules.expressions import cost, dynamics, indices, postorder
 from treadle.codegen.schedules.map import lanes_of
-from treadle.codegen.schedules.problem import Problem
+from treadle.codegen.schedules.problem import Problem, Result
 from treadle.codegen.schedules.row_body import RowBody, operand_at, row_body
 from treadle.codegen.schedules.row_loops import FEW, RowPlan
 from treadle.codegen.schedules.row_nest import RowNest
@@ -32,8 +33,9 @@ from treadle.codegen.schedules.tiling import (
     task_nest,
     wanted_tasks,
 )
+from treadle.ir.access import Position as At
 from treadle.ir.index import Index, Var, constant
-from treadle.ir.types import contiguous_strides, element_count
+from treadle.ir.types import Shape, contiguous_strides, element_count
 from treadle.ir.value import Value
 
 _ACROSS = 4.0  # cost of joining the lanes once, for each halving of their number
@@ -47,7 +49,7 @@ def schedule_rows(problem: Problem) -> tuple[Names, Statements]:
     axes = axis_variables(extents)
     reduced = _reduced(body, axes)
     nodes = postorder(_probe(body, axes))
-    lane = _lane_axis(axes, reduced, nodes, lanes, _addressed_by_result(body, axes))
+    lane = _lane_axis(body, axes, reduced, lanes)
     names = Names(problem.target, lanes)
     work = element_count(body.shape) * (cost(nodes) + len(body.reductions))
     wanted = wanted_tasks(problem.target, work)
@@ -130,22 +132,32 @@ def _probe(body: RowBody, axes: Sequence[Var], outer: bool = False) -> list[Expr
 
 
 def _lane_axis(
-    axes: Sequence[Var],
-    reduced: Sequence[Var],
-    nodes: Sequence[Expression],
-    lanes: int,
-    only_reduced: bool,
+    body: RowBody, axes: Sequence[Var], reduced: Sequence[Var], lanes: int
 ) -> Var | None:
     """The cheapest axis for the lanes; None where there is nothing to run along."""
-    rows = math.prod(axis.extent for axis in axes if axis not in reduced)
-
-    def price(axis: Var) -> float:
-        total = lane_cost(nodes, axes, axis, lanes)
-        return total + rows * _ACROSS * math.log2(lanes) if axis in reduced else total
-
-    choices = [axis for axis in axes if not only_reduced or axis in reduced]
     if any(axis.extent == 0 for axis in axes):
-        choices = [axis for axis in axes if axis not in reduced]
+        return next((axis for axis in reversed(axes) if axis not in reduced), None)
+    nodes = postorder(_probe(body, axes))
+    rows = math.prod(axis.extent for axis in axes if axis not in reduced)
+    position = position_in(body.shape, [axis.extent for axis in axes], at_variables(axes))
+    at_rows = body.outer_position(position)
+    whole = [(r, body.shape, position) for results in body.rows for r in results]
+    once = [(result, body.outer_shape, at_rows) for result in body.outer]
+
+    def stored(results: Sequence[tuple[Result, Shape, At]], lane: Var) -> float:
+        places = [r.place(position_in(r.value.shape, shape, at)) for r, shape, at in results]
+        return sum(store_cost(place, lane, lanes) for place in places)
+
+    def price(lane: Var) -> float:
+        total = lane_cost(nodes, axes, lane, lanes)
+        steps = element_count(body.shape) // lane.extent * -(-lane.extent // lanes)
+        total += steps * stored(whole, lane)
+        if lane in reduced:
+            return total + rows * _ACROSS * math.log2(lanes) * len(body.reductions)
+        return total + rows // lane.extent * -(-lane.extent // lanes) * stored(once, lane)
+
+    only_reduced = _addressed_by_result(body, axes)
+    choices = [axis for axis in axes if not only_reduced or axis in reduced]
     return min(reversed(choices), key=price, default=None)
 
 
@@ -168,5 +180,5 @@ def _columns_unrolled(plan: RowPlan) -> int:
     if target.kind != "cpu" or plan.steps <= FEW or plan.lane is None:
         return 1
     states = max(map(len, plan.body.reductions))
-    most = max(1, target.registers // (4 * max(states, 1)))
+    most = max(1, target.registers // (2 * max(states, 1)))
     return min(UNROLL, most, max(1, plan.lane.extent // plan.lanes))

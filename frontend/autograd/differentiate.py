@@ -112,14 +112,14 @@ def grad(
     run = Backward(create_graph, retain, wanted)
     run.run(roots)
     results: list[Tensor | None] = []
-    for tensor in wanted:
+    for number, tensor in enumerate(wanted):
         found = run.captured.get(target_of(tensor))
         if found is None and materialize_grads:
             found = zeros_like(tensor.detach())
         elif found is None and not allow_unused:
             raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. "
-                "Set allow_unused=True if this is the desired behavior."
+                f"The differentiated Tensor at index {number} appears to not have been used in "
+                "the graph. Set allow_unused=True if this is the desired behavior."
             )
         if found is not None and not isinstance(found, Tensor):
             found = new_tensor(found, recorder.segment)

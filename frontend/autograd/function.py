@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from treadle.autograd_graph.node import SECOND_BACKWARD, Node, edge_of
+from treadle.autograd_graph.node import SECOND_BACKWARD, Node, edge_of, modified_since
 from treadle.functions.creation import zeros
 from treadle.functions.movement import view
 from treadle.tensor import Tensor
@@ -43,11 +43,7 @@ class FunctionContext:
             raise RuntimeError(SECOND_BACKWARD)
         for tensor, version, _writes in self._saved:
             if tensor is not None and tensor._storage.version != version:
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an "
-                    f"inplace operation: [{tensor.shape}] is at version "
-                    f"{tensor._storage.version}; expected version {version} instead."
-                )
+                raise modified_since(tensor._storage, version)
         return tuple(tensor for tensor, _version, _writes in self._saved)
 
     def mark_dirty(self, *tensors: Tensor) -> None:

@@ -27,7 +27,7 @@ def _operation(template: Template, label: str) -> Operation:
         def gradient(values: tuple[Value | None, ...]) -> tuple[Value | None, ...]:
             return instantiate(template, wanted, values)
 
-        found = _operations[template] = Operation(gradient, f"{label}Backward", None, None)
+        found = _operations[template] = Operation(gradient, f"{label}Backward")
     return found
 
 

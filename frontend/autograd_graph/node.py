@@ -36,12 +36,15 @@ SECOND_BACKWARD = (
 )
 
 
-def _modified(type_name: str, shape: Sequence[int], version: int, expected: int) -> str:
-    return (
+def modified_since(storage: Storage, version: int) -> RuntimeError:
+    """The error of a saved tensor that is no longer what it was at ``version``."""
+    type = storage.type
+    return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{type_name} {list(shape)}] is at version {version}; expected version "
-        f"{expected} instead. Hint: enable anomaly detection to find the operation that failed "
-        "to compute its gradient, with torch.autograd.set_detect_anomaly(True)."
+        f"operation: [{_type_name(type.dtype.name)} {list(type.shape)}] is at version "
+        f"{storage.version}; expected version {version} instead. Hint: enable anomaly detection to "
+        "find the operation that failed to compute its gradient, with "
+        "torch.autograd.set_detect_anomaly(True, check_nan=False)."
     )
 
 
@@ -110,12 +113,14 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Where gradients of the inputs go: (node, output number) pairs."""
-        shown = [(None, 0) if edge is None else edge for edge in self.edges]
         if self.signature is not None and self.label in _ARITHMETIC:
-            for position, argument in enumerate(self.signature.args):
-                if not isinstance(argument, Value):
-                    shown.insert(position, (None, 0))
-        return tuple(shown)
+            edges = iter(self.edges)
+            numbers = (next(edges) if isinstance(a, Value) else None for a in self.signature.args)
+            return tuple((None, 0) if edge is None else edge for edge in numbers)
+        # Indices, masks and the like never have a gradient; PyTorch does not show them.
+        types = [value.type.dtype.kind for value in self.inputs] or ["f"] * len(self.edges)
+        shown = zip(self.edges, types, strict=True)
+        return tuple(edge or (None, 0) for edge, kind in shown if edge or kind == "f")
 
     def __repr__(self) -> str:
         return f"<{self.label} object at {id(self):#x}>"
@@ -173,9 +178,7 @@ class Node:
             if not (used[number] and self._watches(number)):
                 continue
             if storage.version != version:
-                kind = _type_name(storage.type.dtype.name)
-                shape = storage.type.shape
-                raise RuntimeError(_modified(kind, shape, storage.version, version))
+                raise modified_since(storage, version)
             here = values[number]
             if storage.writes != writes and here is not None and here.shape == storage.type.shape:
                 # Changed through ``.data``: PyTorch reads the new contents and so do we.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from treadle.ir import gradients
+from treadle.ir import build, gradients
 from treadle.ir.graph import input_value
 from treadle.ir.value import Value, make, topological
 from treadle.static_key import static_key
@@ -114,7 +114,10 @@ def _derive(
             )
         found = tuple(g if want else None for g, want in zip(derived, wanted, strict=True))
     else:
-        found = _derive_from_body(operation, args, kwargs, inputs, upstreams, wanted)
+        found = _derive_from_body(operation, args, kwargs, inputs, out, upstreams, wanted)
+    if operation.overwrites and wanted[0] and found[0] is None:
+        nothing = build.full(inputs[0].shape, 0, inputs[0].dtype, inputs[0].type.device)
+        found = (nothing, *found[1:])
     return _describe(inputs, out, up, found)
 
 
@@ -123,6 +126,7 @@ def _derive_from_body(
     args: Sequence[Any],
     kwargs: dict[str, Any],
     inputs: Sequence[Value],
+    out: Sequence[Value],
     upstreams: Sequence[Value | None],
     wanted: Sequence[bool],
 ) -> Optional:
@@ -133,7 +137,10 @@ def _derive_from_body(
     # Unwanted inputs are independent variables too: nothing is differentiated through them.
     answers = gradients.vjp([r for r, _ in pairs], asked, [u for _, u in pairs])
     by_input = dict(zip(asked, answers, strict=True))
-    return tuple(by_input.get(value) for value in inputs)
+    found = tuple(by_input.get(value) for value in inputs)
+    # Where the gradient contains the result itself, it is the saved result that is read.
+    computed = {r: o for r, o in zip(results, out, strict=True) if r not in inputs}
+    return substitute(found, computed)
 
 
 def _static_arguments(

@@ -12,6 +12,7 @@ from treadle import views
 from treadle.ir.value import Value
 from treadle.operation import Call, Operation, finish
 from treadle.tensor import Tensor
+from treadle.tracer.segment import recorder
 from treadle.views import View
 
 
@@ -19,11 +20,14 @@ def view_operation(name: str) -> Callable[[Callable[..., Value]], Callable[..., 
     """Makes a movement of values a function (tensor, layout, arguments) that gives an alias."""
 
     def decorate(body: Callable[..., Value]) -> Callable[..., Tensor]:
-        row = Operation(body, name, None, None)
+        row = Operation(body, name)
 
         def call(input: Tensor, layout: View, *arguments: Any) -> Tensor:
+            if _is_plain(input):
+                return _alias(input, layout)
             recorded = Call(row, (input, *arguments), {})
-            result = _alias(recorded, layout, recorded.result)
+            result = _alias(input, layout)
+            _remember(result, recorded, recorded.result)
             if recorded.needs_grad():
                 result._requires_grad = True
                 result._grad_fn = recorded.node((result,))
@@ -39,12 +43,18 @@ def views_operation(name: str) -> Callable[[Callable[..., Any]], Callable[..., t
     """As ``view_operation`` for functions (tensor, layouts, arguments) that give several aliases."""
 
     def decorate(body: Callable[..., Any]) -> Callable[..., tuple[Tensor, ...]]:
-        row = Operation(body, name, None, None)
+        row = Operation(body, name)
 
         def call(input: Tensor, layouts: Sequence[View], *arguments: Any) -> tuple[Tensor, ...]:
+            if _is_plain(input):
+                aliases = tuple(_alias(input, layout) for layout in layouts)
+                for one in aliases:
+                    one._one_of_several = True
+                return aliases
             recorded = Call(row, (input, *arguments), {})
-            pairs = zip(layouts, recorded.result, strict=True)
-            results = tuple(_alias(recorded, layout, value) for layout, value in pairs)
+            results = tuple(_alias(input, layout) for layout in layouts)
+            for result, value in zip(results, recorded.result, strict=True):
+                _remember(result, recorded, value)
             node = recorded.node(results) if recorded.needs_grad() else None
             for number, result in enumerate(results):
                 result._one_of_several = True
@@ -59,14 +69,24 @@ def views_operation(name: str) -> Callable[[Callable[..., Any]], Callable[..., t
     return decorate
 
 
-def _alias(call: Call, layout: View, value: Value) -> Tensor:
-    """A recorded movement's value as a tensor over its argument's storage."""
-    source = call.tensors[0]
+def _is_plain(source: Tensor) -> bool:
+    """Whether a view only names a part of memory: its value can be read when it is needed."""
+    storage = source._storage
+    differentiated = source._requires_grad and recorder.grad_enabled
+    return storage.buffer is not None and storage.exposed is None and not differentiated
+
+
+def _alias(source: Tensor, layout: View) -> Tensor:
+    """A tensor over another's storage."""
     storage = source._storage
     result = source._alias(None if layout == views.whole(storage.type.shape) else layout)
     result._untracked = source._untracked
-    result._cached = (call.segment, storage.writes, value)
     base = source if source._base is None else source._base
     result._base = base
     result._base_changes = base._changes
     return result
+
+
+def _remember(alias: Tensor, call: Call, value: Value) -> None:
+    """Notes the recorded movement as the alias's value until its memory changes."""
+    alias._cached = (call.segment, alias._storage.writes, value)

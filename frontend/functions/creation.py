@@ -105,10 +105,10 @@ def from_numpy(ndarray: npt.NDArray[Any]) -> Tensor:
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
     """``data`` as a tensor, sharing memory where it is a tensor or array of that dtype."""
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)  # type: ignore[attr-defined,no-any-return]
+        return data if dtype is None else data.to(dtype)
     if isinstance(data, np.ndarray):
         shared = from_numpy(data)
-        return shared if dtype is None else shared.to(dtype)  # type: ignore[attr-defined,no-any-return]
+        return shared if dtype is None else shared.to(dtype)
     return tensor(data, dtype=dtype, device=device)
 
 

@@ -5,6 +5,7 @@ Basic indices give views; integer tensors gather copies; masks select where shap
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ import numpy as np
 from treadle.functions import movement, pointwise
 from treadle.inplace import assign
 from treadle.ir import build as b
-from treadle.ir.types import CPU, bool_, int64
+from treadle.ir.gradients import vjp
+from treadle.ir.types import CPU, bool_, int32, int64
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import default_dtype
@@ -20,11 +22,13 @@ from treadle.tensor import Tensor, from_array
 
 
 def _is_advanced(item: Any) -> bool:
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
     return isinstance(item, (Tensor, list, np.ndarray))
 
 
-def _as_index(item: Any) -> Tensor:
-    """An index as a tensor of integers or bool; IndexError for other dtypes."""
+def _as_index(item: Any) -> Tensor | bool:
+    """An index as a tensor of integers or bool (a bool itself, where it has no dimensions)."""
     if not isinstance(item, Tensor):
         array = np.asarray(item)
         if array.size == 0:
@@ -36,6 +40,8 @@ def _as_index(item: Any) -> Tensor:
             )
         kind = np.bool_ if array.dtype.kind == "b" else np.int64
         return from_array(array.astype(kind), CPU)
+    if item.dtype is bool_ and not item.ndim:
+        return bool(item)
     if item.dtype.is_floating_point:
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
     return item
@@ -47,7 +53,7 @@ def _expand_ellipsis(key: tuple[Any, ...], rank: int) -> list[Any]:
     for item in key:
         if isinstance(item, Tensor) and item.dtype is bool_ and item.ndim != 1:
             used += item.ndim
-        elif item is not None and item is not Ellipsis:
+        elif item is not None and item is not Ellipsis and not isinstance(item, bool):
             used += 1
     if used > rank:
         raise IndexError(f"too many indices for tensor of dimension {rank}")
@@ -63,33 +69,52 @@ def _expand_ellipsis(key: tuple[Any, ...], rank: int) -> list[Any]:
 def _basic(input: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
     """Integers, slices and new axes applied as views; the index tensor left for each axis."""
     result = input
-    axis = 0
-    left: list[Tensor | None] = []
+    dimension = 0  # of the input
+    left: list[Tensor | None] = []  # one for each axis of the result
     for item in items:
+        axis = len(left)
         if item is None:
             result = movement.unsqueeze(result, axis)
-        elif isinstance(item, slice):
-            step = 1 if item.step is None else int(item.step)
-            if step <= 0:
-                raise ValueError("step must be greater than zero")
-            if item != slice(None):
-                bounds = [None if at is None else int(at) for at in (item.start, item.stop)]
-                result = movement.slice_axis(result, axis, bounds[0], bounds[1], step)
-        elif isinstance(item, Tensor) and (item.ndim or item.dtype is bool_):
+            left.append(None)
+            continue
+        if isinstance(item, bool):
+            # A new axis of extent 1, of which all or nothing is taken.
+            result = movement.unsqueeze(result, axis)
+            left.append(from_array(np.zeros(int(item), np.int64), CPU))
+            continue
+        if isinstance(item, slice):
+            result = _sliced(result, axis, item)
+            left.append(None)
+        elif isinstance(item, Tensor) and item.ndim:
             left.append(item)
-            axis += 1
-            continue
-        elif isinstance(item, (int, np.integer, Tensor)) and not isinstance(item, bool):
-            result = movement.select(result, axis, int(item))
-            continue
+        elif isinstance(item, (int, np.integer, Tensor)):
+            result = movement.select(result, axis, _position(item, input, dimension))
         else:
-            raise TypeError(
+            raise IndexError(
                 "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables "
                 f"are valid indices (got {type(item).__name__})"
             )
-        left.append(None)
-        axis += 1
+        dimension += 1
     return result, left
+
+
+def _sliced(input: Tensor, axis: int, item: slice) -> Tensor:
+    if item == slice(None):
+        return input
+    step = 1 if item.step is None else operator.index(item.step)
+    if step <= 0:
+        raise ValueError("step must be greater than zero" if step else "slice step cannot be zero")
+    start, stop = (None if at is None else operator.index(at) for at in (item.start, item.stop))
+    return movement.slice_axis(input, axis, start, stop, step)
+
+
+def _position(item: Any, input: Tensor, dimension: int) -> int:
+    position, extent = int(item), input.shape[dimension]
+    if not -extent <= position < extent:
+        raise IndexError(
+            f"index {position} is out of bounds for dimension {dimension} with size {extent}"
+        )
+    return position
 
 
 @operation("IndexBackward0")
@@ -126,13 +151,20 @@ def _take(input: Value, indices: tuple[Value, ...], axes: tuple[int, ...]) -> Va
     return b.permute(taken, [*before, *range(front), *after])
 
 
-def _check_bounds(index: Tensor, extent: int, axis: int) -> None:
-    """IndexError for indices in memory that are out of range (pending ones are clamped)."""
+def out_of_bounds(index: Tensor, extent: int, lowest: int) -> int | None:
+    """An index in memory that is out of range, None if there is none (or it is pending)."""
     if index._storage.buffer is None:
-        return
+        return None
     array = index._concrete()
-    if array.size and (array.min() < -extent or array.max() >= extent):
-        wrong = int(array.max() if array.max() >= extent else array.min())
+    if not array.size or (array.min() >= lowest and array.max() < extent):
+        return None
+    return int(array.max() if array.max() >= extent else array.min())
+
+
+def check_bounds(index: Tensor, extent: int, axis: int) -> None:
+    """IndexError for indices in memory that are out of range."""
+    wrong = out_of_bounds(index, extent, lowest=-extent)
+    if wrong is not None:
         raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
 
 
@@ -145,17 +177,30 @@ def getitem(self: Tensor, key: Any) -> Tensor:
     view, left = _basic(self, items)
     if all(index is None for index in left):
         return movement.alias_of(self) if view is self else view
-    axes = tuple(axis for axis, index in enumerate(left) if index is not None)
-    indices = tuple(index for index in left if index is not None)
-    for axis, index in zip(axes, indices, strict=True):
-        _check_bounds(index, view.shape[axis], axis)
-    taken: Tensor = _take(view, indices, axes)
+    taken: Tensor = _take(view, *_index_tensors(view, left))
     return taken
 
 
 def _normalized(key: Any) -> tuple[Any, ...]:
     items = key if isinstance(key, tuple) else (key,)
     return tuple(_as_index(item) if _is_advanced(item) else item for item in items)
+
+
+def _index_tensors(view: Tensor, left: list[Tensor | None]) -> tuple[Any, tuple[int, ...]]:
+    """The index tensors and their axes; IndexError where they do not fit."""
+    axes = tuple(axis for axis, index in enumerate(left) if index is not None)
+    indices = tuple(index for index in left if index is not None)
+    try:
+        b.broadcast_shapes(*(tuple(index.shape) for index in indices))
+    except RuntimeError:
+        shapes = ", ".join(str(list(index.shape)) for index in indices)
+        raise IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            f"{shapes}"
+        ) from None
+    for axis, index in zip(axes, indices, strict=True):
+        check_bounds(index, view.shape[axis], axis)
+    return indices, axes
 
 
 def _masks_as_integers(self: Tensor, items: list[Any]) -> list[Any]:
@@ -176,41 +221,61 @@ def _masks_as_integers(self: Tensor, items: list[Any]) -> list[Any]:
             axis += item.ndim
         else:
             result.append(item)
-            axis += item is not None
+            axis += item is not None and not isinstance(item, bool)
     return result
 
 
 # -- assignment ----------------------------------------------------------------------------------
 
 
-@operation("CopyBackwards")
-def _copied(_target: Value, source: Value) -> Value:
+@operation("CopyBackwards", overwrites=True)
+def _copied(target: Value, source: Value) -> Value:
     """The source in the target's shape and dtype."""
-    target = _target
     lead = source.ndim - target.ndim
     if lead > 0 and set(source.shape[:lead]) <= {1}:
         source = b.reshape(source, source.shape[lead:])
-    if b.broadcast_shapes(source.shape, target.shape) != target.shape:
+    shape = b.broadcast_shapes(target.shape, source.shape)
+    if shape != target.shape:
         raise RuntimeError(
-            f"The expanded size of the tensor {list(target.shape)} must match the existing size "
-            f"{list(source.shape)}"
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+            f"{list(shape)}"
         )
     return b.broadcast_to(b.cast(source, target.dtype), target.shape)
 
 
-@operation("FillBackward0")
-def _filled(_target: Value, value: Any) -> Value:
+def _filled(target: Value, value: Any) -> Value:
     """The target's shape filled with a number."""
-    target = _target
     return b.full(target.shape, value, target.dtype, target.type.device)
 
 
-@operation("IndexPutBackward0")
+_fill = operation("FillBackward2", overwrites=True)(_filled)
+_zero = operation("ZeroBackward0", overwrites=True)(_filled)
+
+
+def _put_gradient(
+    inputs: Any, _outputs: Any, upstreams: Any, *, axes: tuple[int, ...], source: Any = None
+) -> tuple[Value | None, ...]:
+    """Nothing is left of what was replaced; every source gets its place's gradient, as PyTorch's
+    do also where places repeat."""
+    (g,) = upstreams
+    indices = inputs[1:] if source is not None else inputs[1:-1]
+    left = _put.operation.body(g, indices, axes, 0.0)
+    none = (None,) * len(indices)
+    if source is not None:
+        return (left, *none)
+    taken = _take.operation.body(g, indices, axes)
+    spread = b.broadcast_to(b.cast(inputs[-1], g.dtype), taken.shape)
+    return (left, *none, *vjp([spread], [inputs[-1]], [taken]))
+
+
+@operation("IndexPutBackward0", vjp=_put_gradient)
 def _put(input: Value, indices: tuple[Value, ...], axes: tuple[int, ...], source: Any) -> Value:
     """The input with elements at index tensors replaced; the last of equal indices wins."""
     base = b.reshape(input, (input.type.numel,))
     flat = b.iota((input.type.numel,), 0, int64, input.type.device)
     places = _take.operation.body(b.reshape(flat, input.shape), indices, axes)
+    if not places.type.numel:
+        return input
     fill = source if isinstance(source, Value) else b.constant(source, input.dtype)
     part = b.reshape(b.broadcast_to(b.cast(fill, input.dtype), places.shape), (places.type.numel,))
     index = b.reshape(places, (places.type.numel,))
@@ -254,13 +319,20 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
     items = _masks_as_integers(self, _expand_ellipsis(_normalized(key), self.ndim))
     view, left = _basic(self, items)
     if all(index is None for index in left):
+        if isinstance(value, Tensor):
+            _check_expansion(value, view.shape)
         copy_into(view, value)
         return
-    axes = tuple(axis for axis, index in enumerate(left) if index is not None)
-    indices = tuple(index for index in left if index is not None)
-    for axis, index in zip(axes, indices, strict=True):
-        _check_bounds(index, view.shape[axis], axis)
-    assign(view, _put.operation, (view, indices, axes, value), {})  # type: ignore[attr-defined]
+    indices, axes = _index_tensors(view, left)
+    assign(view, _put.operation, (view, indices, axes, value), {})
+
+
+def _check_expansion(value: Tensor, shape: Any) -> None:
+    """PyTorch's errors where a value does not expand to a part; leading extents of 1 do not count."""
+    size = value.shape
+    while len(size) > len(shape) and size[0] == 1:
+        size = size[1:]
+    movement.expansion(size, shape, value)
 
 
 def _assign_masked(self: Tensor, mask: Tensor, value: Any) -> None:
@@ -273,26 +345,30 @@ def _assign_masked(self: Tensor, mask: Tensor, value: Any) -> None:
 def copy_into(target: Tensor, source: Any) -> Tensor:
     """Makes a number, array or tensor the contents of a tensor, in place."""
     if isinstance(source, Tensor):
-        return assign(target, _copied.operation, (target, source), {})  # type: ignore[attr-defined]
+        return assign(target, _copied.operation, (target, source), {})
     if isinstance(source, (int, float, np.generic)):
         number = source.item() if isinstance(source, np.generic) else source
         if isinstance(number, float) and target.dtype.kind in "biu":
             number = target.dtype.numpy.type(number).item()
-        return assign(target, _filled.operation, (target, number), {}, overlap=True)  # type: ignore[attr-defined]
+        return assign(target, _fill.operation, (target, number), {}, overlap=True)
     array = np.asarray(source)
     if array.dtype == np.float64:
         array = array.astype(default_dtype().numpy)
     return copy_into(target, from_array(array, target.device))
 
 
+def zero_(self: Tensor) -> Tensor:
+    """Fills with zeros."""
+    return assign(self, _zero.operation, (self, 0), {}, overlap=True)
+
+
 # -- along an axis -------------------------------------------------------------------------------
 
 
 @operation("GatherBackward0")
-def gather(input: Value, dim: int, index: Value) -> Value:
-    """input[index[i][j]][j] for dim 0, and likewise for other axes."""
-    if index.dtype is not int64:
-        raise RuntimeError("gather(): Expected dtype int64 for index")
+def _gathered(input: Value, dim: int, index: Value) -> Value:
+    if index.dtype not in (int32, int64):
+        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
     if index.ndim != input.ndim:
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     axis = movement.axis_of(dim, input.ndim)
@@ -302,23 +378,55 @@ def gather(input: Value, dim: int, index: Value) -> Value:
                 f"Size does not match at dimension {at} expected index {list(index.shape)} to be "
                 f"no larger than self {list(input.shape)} apart from dimension {axis}"
             )
-    return b.gather(input, index, axis)
+    return b.gather(input, b.cast(index, int64), axis)
+
+
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """input[index[i][j]][j] for dim 0, and likewise for other axes."""
+    _check_along(input, dim, index, RuntimeError)
+    found: Tensor = _gathered(input, dim, index)
+    return found
+
+
+def _check_along(input: Tensor, dim: int, index: Tensor, error: type[Exception]) -> None:
+    """An error for indices in memory that are out of range along an axis."""
+    if index.dtype.is_floating_point or not input.ndim:
+        return  # refused or trivial where it is recorded
+    axis = movement.axis_of(dim, input.ndim)
+    wrong = out_of_bounds(index, input.shape[axis], lowest=0)
+    if wrong is not None:
+        raise error(
+            f"index {wrong} is out of bounds for dimension {axis} with size {input.shape[axis]}"
+        )
 
 
 @operation("IndexSelectBackward0")
-def index_select(input: Value, dim: int, index: Value) -> Value:
-    """Slices of an axis at the positions of a vector."""
+def _index_selected(input: Value, dim: int, index: Value) -> Value:
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
     axis = movement.axis_of(dim, input.ndim)
     flat = b.reshape(index, (index.type.numel,))
-    body: Value = _take.operation.body(input, (flat,), (axis,))  # type: ignore[attr-defined]
+    body: Value = _take.operation.body(input, (flat,), (axis,))
     return body
 
 
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """Slices of an axis at the positions of a vector."""
+    if index.ndim <= 1:
+        _check_along(input, dim, index, IndexError)
+    found: Tensor = _index_selected(input, dim, index)
+    return found
+
+
 @operation("ScatterAddBackward0")
-def scatter_add(input: Value, dim: int, index: Value, src: Value) -> Value:
-    """input with src added at the positions that index gives along an axis."""
+def _scatter_added(input: Value, dim: int, index: Value, src: Value) -> Value:
     axis = movement.axis_of(dim, input.ndim)
     part = b.slice(src, (0,) * src.ndim, index.shape)
     return b.scatter_add(input, index, part, axis)
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """input with src added at the positions that index gives along an axis."""
+    _check_along(input, dim, index, RuntimeError)
+    found: Tensor = _scatter_added(input, dim, index, src)
+    return found

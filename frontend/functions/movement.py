@@ -181,25 +181,23 @@ def _expanded(input: Value, shape: Shape) -> Value:
     return b.broadcast_to(input, shape)
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
-    """Extents of 1 repeated without copying; -1 keeps an extent."""
-    given = extents(sizes)
-    size, stride, offset = input._layout
-    lead = len(given) - len(size)
+def expansion(size: Sequence[int], sizes: Sequence[int], input: Tensor) -> Shape:
+    """The shape that ``size`` expands to; RuntimeError in PyTorch's words where it does not."""
+    lead = len(sizes) - len(size)
     if lead < 0:
         raise RuntimeError(
-            f"expand({input._type_name()}{{{list(size)}}}, size={list(given)}): the number of "
-            f"sizes provided ({len(given)}) must be greater or equal to the number of dimensions "
+            f"expand({input._type_name()}{{{list(size)}}}, size={list(sizes)}): the number of "
+            f"sizes provided ({len(sizes)}) must be greater or equal to the number of dimensions "
             f"in the tensor ({len(size)})"
         )
-    shape, steps = [], []
-    for axis, extent in enumerate(given):
+    shape = []
+    for axis, extent in enumerate(sizes):
         have = size[axis - lead] if axis >= lead else 1
         wanted = have if extent == -1 and axis >= lead else extent
         if have not in (1, wanted):
             raise RuntimeError(
                 f"The expanded size of the tensor ({wanted}) must match the existing size "
-                f"({have}) at non-singleton dimension {axis}.  Target sizes: {list(given)}.  "
+                f"({have}) at non-singleton dimension {axis}.  Target sizes: {list(sizes)}.  "
                 f"Tensor sizes: {list(size)}"
             )
         if wanted < 0:
@@ -208,8 +206,19 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
                 f"non-existing dimension {axis}"
             )
         shape.append(wanted)
-        steps.append(stride[axis - lead] if axis >= lead and have == wanted else 0)
-    return _expanded(input, View(tuple(shape), tuple(steps), offset), tuple(shape))
+    return tuple(shape)
+
+
+def expand(input: Tensor, *sizes: Any) -> Tensor:
+    """Extents of 1 repeated without copying; -1 keeps an extent."""
+    size, stride, offset = input._layout
+    shape = expansion(size, extents(sizes), input)
+    lead = len(shape) - len(size)
+    steps = tuple(
+        stride[axis - lead] if axis >= lead and size[axis - lead] == extent else 0
+        for axis, extent in enumerate(shape)
+    )
+    return _expanded(input, View(shape, steps, offset), shape)
 
 
 def expand_as(input: Tensor, other: Tensor) -> Tensor:

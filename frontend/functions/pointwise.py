@@ -163,11 +163,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
     return b.div(b.sub(x, b.remainder(x, y)), y)
 
 
-@operation("ReciprocalBackward0")
-def rdiv(input: Any, other: Any) -> Value:
-    """other / input."""
-    x, y = promoted(input, other, to_float=True)
-    return b.div(y, x)
+def rdiv(input: Any, other: Any) -> Any:
+    """other / input, as PyTorch computes it: other times the reciprocal."""
+    return mul(reciprocal(input), other)
 
 
 @operation("RemainderBackward0")
@@ -203,10 +201,11 @@ def _clamp_gradient(
     inputs: Any, _outputs: Any, upstreams: Any, *, min: Any = None, max: Any = None
 ) -> tuple[Value]:
     x, g = inputs[0], upstreams[0]
-    low = None if min is None else b.ge(x, min)
-    high = None if max is None else b.le(x, max)
-    inside = high if low is None else low if high is None else b.logical_and(low, high)
-    return (b.select(inside, g, 0),)
+    if min is not None:
+        g = b.select(b.ge(x, min), g, 0)
+    if max is not None:
+        g = b.select(b.le(x, max), g, 0)
+    return (g,)
 
 
 def _clamp(input: Value, min: Any = None, max: Any = None) -> Value:

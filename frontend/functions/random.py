@@ -58,7 +58,7 @@ class Generator:
 
     def get_state(self) -> Tensor:
         """Seed and position as a tensor."""
-        return self._state.clone()  # type: ignore[attr-defined,no-any-return]
+        return self._state.clone()
 
     def set_state(self, new_state: Tensor) -> Generator:
         """Continues from a state of ``get_state``."""
@@ -67,7 +67,7 @@ class Generator:
                 f"expected a generator state of int64[2], found {new_state.dtype} "
                 f"{list(new_state.shape)}"
             )
-        self._state = new_state.detach().clone()  # type: ignore[attr-defined]
+        self._state = new_state.detach().clone()
         return self
 
     def _host_words(self, count: int) -> np.ndarray[Any, Any]:
@@ -283,7 +283,7 @@ def uniform_(
     """Fills a tensor with uniform numbers in [a, b)."""
     kind = _floating(self.dtype, "uniform_")
     drawn = _drawn(generator, _uniform, _STATE, tuple(self.shape), float(a), float(b), kind)
-    return self.copy_(drawn)  # type: ignore[attr-defined,no-any-return]
+    return self.copy_(drawn)
 
 
 def normal_(
@@ -293,10 +293,10 @@ def normal_(
     kind = _floating(self.dtype, "normal_")
     shape = tuple(self.shape)
     drawn = _drawn(generator, _normal, _STATE, shape, float(mean), float(std), kind)
-    return self.copy_(drawn)  # type: ignore[attr-defined,no-any-return]
+    return self.copy_(drawn)
 
 
 def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
     """Fills a tensor with ones with probability p, else zeros."""
     drawn = _drawn(generator, _uniform, _STATE, tuple(self.shape), 0.0, 1.0, float32)
-    return self.copy_(drawn < p)  # type: ignore[attr-defined,no-any-return]
+    return self.copy_(drawn < p)

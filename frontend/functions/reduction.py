@@ -262,7 +262,7 @@ def _std(input: Value, dim: Dim, correction: float, keepdim: bool) -> Value:
 
 
 def var(
-    input: Any, dim: Dim = None, unbiased: bool = True, keepdim: bool = False,
+    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
     *, correction: float | None = None,
 ) -> Any:  # fmt: skip
     """Variance over axes; divides by count - correction (1 by default)."""
@@ -272,7 +272,7 @@ def var(
 
 
 def std(
-    input: Any, dim: Dim = None, unbiased: bool = True, keepdim: bool = False,
+    input: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False,
     *, correction: float | None = None,
 ) -> Any:  # fmt: skip
     """Standard deviation over axes; divides by count - correction (1 by default)."""

@@ -145,10 +145,16 @@ class Read:
     positions: set[Position] = field(default_factory=set)
 
 
-def reads(form: Form, roots: Sequence[Value], leaves: Collection[Value]) -> dict[Value, Read]:
+def reads(
+    form: Form,
+    roots: Sequence[Value],
+    leaves: Collection[Value],
+    again: Collection[Value] = (),
+) -> dict[Value, Read]:
     """How stored values are read that the roots are computed from.
 
-    ``leaves`` holds all stored values, roots included: nothing below them is looked at.
+    ``leaves`` holds all stored values, roots included: nothing below them is looked at, but for
+    those in ``again``, which are computed wherever they are read.
     """
     found: dict[Value, Read] = {}
     if form.count == 0:
@@ -164,7 +170,8 @@ def reads(form: Form, roots: Sequence[Value], leaves: Collection[Value]) -> dict
                 read.at_home = True
             else:
                 read.elsewhere = True
-            continue
+            if value not in again:
+                continue
         for step in _operands(value, position):
             if step not in seen:
                 seen.add(step)

@@ -5,7 +5,7 @@ A merge needs a common form, room within the limits, and no path that leaves a g
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -23,11 +23,14 @@ from treadle.ir.fusion.forms import (
 )
 from treadle.ir.fusion.stores import OPERAND, Stores
 from treadle.ir.graph import Graph
-from treadle.ir.value import Value
-
+from treadle.ir.value import LoopClass, Value
 
 # An operand read more often than this for each element is too small to share kernels for.
 _REPEATS = 16
+# Reading one of so many elements of a value, computing those again costs nothing to speak of.
+_FEW = 4
+# A merge can make room for another that came before it.
+_ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,11 @@ class Groups:
         except RefusedError:
             return {}
 
-    def _reads(self, form: Form, roots: Sequence[Value]) -> dict[Value, Read]:
+    def _reads(
+        self, form: Form, roots: Sequence[Value], again: Collection[Value] = ()
+    ) -> dict[Value, Read]:
         try:
-            return reads(form, roots, self.stores.reasons)
+            return reads(form, roots, self.stores.reasons, again)
         except ValueError as error:
             # Index arithmetic has no form for operands without elements.
             raise RefusedError("it reads values without elements") from error
@@ -130,16 +135,22 @@ class Groups:
     # --- along edges ------------------------------------------------------------------------------
 
     def merge_readers(self) -> None:
-        """Takes stored values into the kernels that read them, in program order."""
-        for value in list(self.owner):
-            _, leaves = inlined(value, self.stores)
-            below = [leaf for leaf in leaves if leaf in self.owner]
-            # The largest saving first; of equal ones the latest, which is still in the cache.
-            below.sort(key=lambda leaf: (leaf.type.nbytes, self.number[leaf]), reverse=True)
-            # A merge can make room for another: two rounds find those.
-            for _round in range(2):
-                for leaf in below:
-                    self._merge_edge(leaf, value)
+        """Takes stored values into the kernels that read them, the largest first."""
+        edges = [
+            (leaf, value)
+            for value in self.owner
+            for leaf in inlined(value, self.stores)[1]
+            if leaf in self.owner
+        ]
+        # Of equal savings those of the value written last, which is still in the cache.
+        number = self.number
+        edges.sort(key=lambda edge: (-edge[0].type.nbytes, number[edge[1]], -number[edge[0]]))
+        for _round in range(_ROUNDS):
+            before = len(self.groups)
+            for leaf, value in edges:
+                self._merge_edge(leaf, value)
+            if len(self.groups) == before:
+                return
 
     def _merge_edge(self, leaf: Value, value: Value) -> None:
         producer, consumer = self.group_of(leaf), self.group_of(value)
@@ -167,25 +178,40 @@ class Groups:
             body = sorted(producer.body | consumer.body, key=self.number.__getitem__)
             product_places(body, (*producer.roots, *consumer.roots))
             return form
-        found = self._reads(form, consumer.roots)
-        if leaf not in found:
-            raise RefusedError("it has no elements")
-        if not found[leaf].at_home:
-            raise RefusedError("it is read at other positions than it is computed at")
-        for root in producer.roots:
-            if root in found and found[root].elsewhere:
-                self._check_again(producer, root)
+        found = self._check_reads(form, producer, consumer, leaf)
         # Positions hold for one domain.
         consumer.places = {value: read.positions for value, read in found.items()}
         if producer.form != form:
             producer.places = {}
         return form
 
-    def _check_again(self, group: Group, root: Value) -> None:
+    def _check_reads(
+        self, form: Form, producer: Group, consumer: Group, leaf: Value
+    ) -> dict[Value, Read]:
+        """How the consumer reads what both store, in the form of both; raises RefusedError."""
+        stored = sorted((*producer.roots, *consumer.roots), key=self.number.__getitem__)
+        again: set[Value] = set()
+        while True:
+            found = self._reads(form, consumer.roots, again)
+            if leaf not in found:
+                raise RefusedError("it has no elements")
+            few = consumer.form.count * _FEW <= leaf.type.numel
+            if not found[leaf].at_home and not few:
+                raise RefusedError("it is read at other positions than it is computed at")
+            # What is computed again there reads its own operands at other positions in turn.
+            more = [r for r in stored if r in found and found[r].elsewhere and r not in again]
+            if not more:
+                return found
+            for root in more:
+                self._check_again(root, consumer)
+            again.update(more)
+
+    def _check_again(self, root: Value, consumer: Group) -> None:
         """Whether a value may also be computed at positions that are not its own."""
-        if group.form.kind is not Kind.MAP:
+        if root.op.loop_class in (LoopClass.REDUCTION, LoopClass.CONTRACTION):
             raise RefusedError(f"{root.op.name} is read at other positions than it is computed at")
-        if self.stores.work[root] >= costs.EXPENSIVE:
+        few = consumer.form.count * _FEW <= root.type.numel
+        if self.stores.work[root] >= costs.EXPENSIVE and not few:
             raise RefusedError("it is expensive and would be computed again at other positions")
 
     # --- side by side -----------------------------------------------------------------------------

@@ -28,6 +28,7 @@ class Stores:
 
     Attributes:
         order: every value, operands first.
+        number: position of each value in that order.
         users: readers of each value, in order.
         reasons: the stored values and why each is stored.
         work: work for one element of each value, down to values that must be stored.
@@ -35,6 +36,7 @@ class Stores:
 
     def __init__(self, graph: Graph, max_ops: int, max_inputs: int) -> None:
         self.order: Sequence[Value] = graph.values()
+        self.number = {value: position for position, value in enumerate(self.order)}
         self.users: dict[Value, list[Value]] = {value: [] for value in self.order}
         self.reasons: dict[Value, str] = {}
         self.work: dict[Value, int] = {}
@@ -96,7 +98,6 @@ class Stores:
     def _choose(self) -> None:
         owners: dict[Value, frozenset[Value]] = {}
         reads: dict[Value, float] = {}
-        number = {value: position for position, value in enumerate(self.order)}
         for value in reversed(self.order):
             found: set[Value] = set()
             repeats = 1.0
@@ -106,7 +107,9 @@ class Stores:
                 after = 1.0 if stored else reads[user]
                 repeats = max(repeats, after * costs.repetition(user, value))
             # Which of many are kept must not depend on the order of a set.
-            kept = sorted(found, key=number.__getitem__)[:_MANY] if len(found) > _MANY else found
+            kept = (
+                sorted(found, key=self.number.__getitem__)[:_MANY] if len(found) > _MANY else found
+            )
             owners[value] = frozenset(kept)
             reads[value] = repeats
             if value in self.reasons:
@@ -133,7 +136,7 @@ class Stores:
         if work >= costs.EXPENSIVE:
             return "expensive and read by several kernels"
         read = self._bytes(value, value.type.numel)
-        if read is None or (owners - 1) * read >= owners * value.type.nbytes > 0:
+        if read is None or (owners - 1) * read > owners * value.type.nbytes:
             return "read by several kernels and smaller than its operands"
         return ""
 
@@ -188,7 +191,7 @@ class Stores:
                 return
             for user in self.users[current]:
                 elementwise = user.op.loop_class is LoopClass.ELEMENTWISE
-                if (user in self.reasons and elementwise) or user in seen:
+                if user in seen or (elementwise and self._joins(user, value)):
                     continue
                 if user in self.reasons or not (elementwise or user.op.name in _ONE_TO_ONE):
                     wanted[stored] = None
@@ -198,6 +201,19 @@ class Stores:
         if value not in wanted and sum(v.type.nbytes for v in wanted) <= value.type.nbytes:
             for other in wanted:
                 self._store(other, f"wanted in place of a {value.op.name}")
+
+    def _joins(self, user: Value, center: Value) -> bool:
+        """Whether a stored value is likely to share the kernel of a contraction or reduction.
+
+        It rather shares that of a later one that it reads too.
+        """
+        leaves = self._leaves[user] or ()
+        return user in self.reasons and not any(
+            leaf.op.loop_class is LoopClass.CONTRACTION
+            and leaf is not center
+            and self.number[leaf] > self.number[center]
+            for leaf in leaves
+        )
 
     # --- what must be cut -------------------------------------------------------------------------
 

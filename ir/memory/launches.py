@@ -18,7 +18,7 @@ from treadle.ir.ops.movement import RESHAPE
 from treadle.ir.value import Value, make
 
 # Bytes that are not worth keeping a kernel waiting for: others may wait for its numbers.
-_NEGLIGIBLE = 4096
+_NEGLIGIBLE = 256
 
 overwritable_of = lru_cache(maxsize=4096)(overwritable)
 
@@ -40,7 +40,6 @@ class Launches:
         self.graph = graph
         self.readers: dict[Value, list[Value]] = {value: [] for value in graph.inputs}
         self.results: dict[Value, list[Value]] = {}
-        self.outputs = _outputs(graph)
         for value in graph.values():
             if value.op is KERNEL:
                 count = len(value.attrs[0].outputs)
@@ -53,6 +52,7 @@ class Launches:
                 raise PassError(
                     f"program @{graph.name} is not fused: {value.op.name} is in no kernel"
                 )
+        self.outputs = _outputs(graph)
         self.kernels = list(self.results)
         self.kernels = self._ordered()
         self.position = {kernel: number for number, kernel in enumerate(self.kernels)}

@@ -1,4 +1,4 @@
-"""The pass ``pad-convolutions``: padding and base dilation of a convolution become a ``pad`` before.
+"""The pass ``pad-convolutions``: padding and base dilation of convolutions become ``pad`` ops.
 
 Inner loops then need no guards; the padded value is a copy of its own, made by fusion.
 """

@@ -90,9 +90,7 @@ def kernel_of(graph: Graph, target: Target, aliases: Mapping[int, int] | None = 
     return again
 
 
-def memory_of(
-    graph: Graph, arrays: Sequence[Array], aliases: Mapping[int, int]
-) -> list[Array]:
+def memory_of(graph: Graph, arrays: Sequence[Array], aliases: Mapping[int, int]) -> list[Array]:
     """Flat arguments of a kernel; results start as garbage or are the memory of an input."""
     memory = [np.ascontiguousarray(array).reshape(-1).copy() for array in arrays]
     for number, value in enumerate(graph.outputs):

@@ -17,6 +17,7 @@ from tests.codegen.contraction_runs import (
     run_native,
 )
 from treadle.codegen.schedules.contraction import schedule
+from treadle.codegen.schedules.contraction_problem import problem_of
 from treadle.codegen.target import AVX2, AVX512, BASELINE, Target
 from treadle.ir import build as b
 from treadle.ir.graph import Graph, input_value
@@ -31,9 +32,7 @@ def product(m: int, n: int, k: int, layout: str = "NN") -> Case:
     left, right = layout
 
     def build(x: Value, y: Value) -> Value:
-        return b.dot(
-            b.transpose(x) if left == "T" else x, b.transpose(y) if right == "T" else y
-        )
+        return b.dot(b.transpose(x) if left == "T" else x, b.transpose(y) if right == "T" else y)
 
     return case_of(build, (k, m) if left == "T" else (m, k), (n, k) if right == "T" else (k, n))
 
@@ -59,9 +58,7 @@ def test_edges_of_every_size(size: int, layout: str) -> None:
 @pytest.mark.parametrize("target", CPU_TARGETS, ids=lambda t: str(t.lane_bytes))
 @pytest.mark.parametrize("layout", ["NN", "NT", "TN", "TT"])
 @pytest.mark.parametrize("shape", [(64, 120, 400), (130, 70, 90), (97, 101, 513), (128, 128, 128)])
-def test_products_of_many_tasks(
-    shape: tuple[int, int, int], layout: str, target: Target
-) -> None:
+def test_products_of_many_tasks(shape: tuple[int, int, int], layout: str, target: Target) -> None:
     check(product(*shape, layout), target, native=True)
 
 
@@ -82,9 +79,7 @@ def test_float16_is_summed_in_float32() -> None:
 @pytest.mark.parametrize("native", [False, True])
 def test_batched_products(native: bool) -> None:
     check(case_of(b.dot, (3, 2, 5, 7), (3, 2, 7, 9)), native=native)
-    check(
-        case_of(lambda x, y: b.dot(x, b.transpose(y)), (4, 6, 33), (4, 10, 33)), native=native
-    )
+    check(case_of(lambda x, y: b.dot(x, b.transpose(y)), (4, 6, 33), (4, 10, 33)), native=native)
     heads = (2, 5, 3, 8)  # [batch, time, head, width], as attention has them
 
     def scores(q: Value, k: Value) -> Value:
@@ -100,8 +95,6 @@ def test_a_batch_that_one_operand_lacks_becomes_rows() -> None:
     case = case_of(build, (6, 5, 8), (8, 9))
     check(case)
     check(case, native=True)
-    from treadle.codegen.schedules.contraction_problem import problem_of
-
     problem = problem_of(case(float32))
     assert problem.grid == ()
     assert problem.row is not None and problem.row.extent == 30
@@ -120,6 +113,15 @@ def test_operands_that_are_computed_are_packed() -> None:
 
     check(case_of(build, (7, 12), (9, 7)))
     check(case_of(build, (7, 12), (9, 7)), native=True)
+
+
+def test_rows_that_are_crowded_in_memory_are_packed() -> None:
+    kernel = kernel_of(product(512, 512, 512, "TN")(float32), AVX2)
+    assert [buffer.name for buffer in kernel.scratch] == ["left", "panel"]
+    for shape in ((100, 64, 512), (101, 40, 512)):
+        graph = product(*shape, "TT")
+        check(graph, native=True)
+        check(graph, dtype=float64, native=True)
 
 
 def test_long_panels_use_bounded_scratch() -> None:

@@ -12,16 +12,12 @@ from treadle.ir.types import float32, float64, int32
 from treadle.ir.value import Value
 
 
-def convolution(
-    x: tuple[int, ...], w: tuple[int, ...], stride: int = 1, dilation: int = 1
-) -> Case:
+def convolution(x: tuple[int, ...], w: tuple[int, ...], stride: int = 1, dilation: int = 1) -> Case:
     """conv without padding, the same options along every axis."""
     axes = len(x) - 3
 
     def build(x: Value, w: Value) -> Value:
-        return b.conv(
-            x, w, (stride,) * axes, ((0, 0),) * axes, (dilation,) * axes, (1,) * axes
-        )
+        return b.conv(x, w, (stride,) * axes, ((0, 0),) * axes, (dilation,) * axes, (1,) * axes)
 
     return case_of(build, x, w)
 

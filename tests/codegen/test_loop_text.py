@@ -37,7 +37,7 @@ OUT = Buffer("out0", float32, 32)
 BLOCK = Buffer("block", float32, 16, Space.SCRATCH)
 SUMS = Register("sums", float32, 8, (2,))
 TOTAL = Register("total", float32, 8)
-T, L, I = Var("t", 4), Var("l", 8), Var("i", 2)
+T, L, ROW = Var("t", 4), Var("l", 8), Var("i", 2)
 
 TEXT = """\
 kernel @sample(in0: f32[64], in1: i64[4], out0: f32[32]) writes 1 {
@@ -78,7 +78,7 @@ def sample() -> Kernel:
         (Holds((Bound(task, 0, 2),), bool_), shared, Position(short - 1, float32)),
         float32,
     )
-    clear = For(L, LoopKind.LANES, (Assign(SUMS, Const(0.0, float32), (variable(I),)),), 8)
+    clear = For(L, LoopKind.LANES, (Assign(SUMS, Const(0.0, float32), (variable(ROW),)),), 8)
     lanes = (
         Let(TOTAL, Load(X, task * 16 + short, guard, -math.inf)),
         Assign(SUMS, Apply("fma", (total, shared, shared), float32), (constant(0),)),
@@ -92,7 +92,7 @@ def sample() -> Kernel:
     )
     assert lane.terms
     body = (
-        For(I, LoopKind.UNROLL, (clear,)),
+        For(ROW, LoopKind.UNROLL, (clear,)),
         For(Var("l", 5), LoopKind.LANES, lanes, 8),
         When((Bound(task // 2, 0, 1),), (For(Var("s", 3), LoopKind.SERIAL, stores),)),
     )

@@ -29,14 +29,16 @@ BODIES = {
     "vector of one lane too many": lambda i: b.neg(i.of(33)),
     "broadcast row": lambda i: i.of(5, 21) * i.of(21),
     "broadcast column": lambda i: i.of(5, 21) * i.of(5, 1),
-    "shared subexpression": lambda i: (lambda e: e * e + e)(b.exp(i.of(40))),
-    "two results": lambda i: (lambda x: [x + 1.0, b.reshape(b.exp(x), (12, 8))])(i.of(8, 12)),
-    "results refine each other": lambda i: (
-        lambda x: [b.reshape(x, (6, 20)) + 1.0, b.reshape(x, (2, 3, 4, 5)) * 2.0]
-    )(i.of(120)),
-    "results do not refine each other": lambda i: (
-        lambda x: [b.reshape(x, (4, 9)) + 1.0, b.reshape(x, (6, 6)) * 2.0]
-    )(i.of(36)),
+    "shared subexpression": lambda i: (e := b.exp(i.of(40))) * e + e,
+    "two results": lambda i: [(x := i.of(8, 12)) + 1.0, b.reshape(b.exp(x), (12, 8))],
+    "results refine each other": lambda i: [
+        b.reshape(x := i.of(120), (6, 20)) + 1.0,
+        b.reshape(x, (2, 3, 4, 5)) * 2.0,
+    ],
+    "results do not refine each other": lambda i: [
+        b.reshape(x := i.of(36), (4, 9)) + 1.0,
+        b.reshape(x, (6, 6)) * 2.0,
+    ],
     "transpose": lambda i: b.transpose(i.of(9, 17)),
     "transpose and add": lambda i: b.transpose(i.of(9, 17)) + i.of(17, 9),
     "permute": lambda i: b.permute(i.of(3, 4, 5, 6), (2, 0, 3, 1)),
@@ -104,7 +106,7 @@ BODIES = {
     "float16": lambda i: i.of(7, 9, dtype=float16) * 2.0,
     "bitcast": lambda i: b.bitcast(i.of(7, 9), uint32),
     "copy of an input": lambda i: i.of(70),
-    "same result twice": lambda i: (lambda y: [y, y])(b.exp(i.of(9))),
+    "same result twice": lambda i: [y := b.exp(i.of(9)), y],
     "empty": lambda i: b.exp(i.of(0, 5)),
     "fold of separate windows": lambda i: b.fold(
         i.of(2, 3, 4, 2, 2), (2, 6, 8), (1, 2), (2, 2), (2, 2), (1, 1)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.codegen.loop_machine import LoopMachine
 from tests.codegen.lowering import TARGETS, Inputs, check, run
 from treadle.codegen.loops import Space
 from treadle.codegen.lower import lower
@@ -89,14 +90,14 @@ BODIES = {
     "short rows": lambda i: b.sum(i.of(100, 3), (1,)),
     "one row": lambda i: b.sum(i.of(1, 50), (1,)),
     "many rows of one": lambda i: b.sum(i.of(50, 1), (1,)),
-    "mean and variance": lambda i: (
-        lambda x: (lambda m: [m, b.sum((x - m) * (x - m), (1,)) / 75.0])(
-            b.sum(x, (1,), True) / 75.0
-        )
-    )(i.of(7, 75)),
-    "batch norm statistics": lambda i: (lambda x: [b.sum(x, (0, 2, 3)), b.sum(x * x, (0, 2, 3))])(
-        i.of(4, 3, 5, 6)
-    ),
+    "mean and variance": lambda i: [
+        m := b.sum(x := i.of(7, 75), (1,), True) / 75.0,
+        b.sum((x - m) * (x - m), (1,)) / 75.0,
+    ],
+    "batch norm statistics": lambda i: [
+        b.sum(x := i.of(4, 3, 5, 6), (0, 2, 3)),
+        b.sum(x * x, (0, 2, 3)),
+    ],
     "product": lambda i: b.prod(i.of(5, 12), (1,)),
     "max": lambda i: b.max(ties(i, 6, 50), (1,)),
     "min columns": lambda i: b.min(ties(i, 50, 20), (0,)),
@@ -116,7 +117,7 @@ BODIES = {
     "argmax of bools": lambda i: b.argmax(i.of(5, 70, dtype=bool_), 1),
     "argmin of constants": lambda i: b.argmin(b.full((3, 40), math.inf, float32), 1),
     "argmax of minus infinity": lambda i: b.argmax(b.full((3, 40), -math.inf, float32), 1),
-    "argmax and max": lambda i: (lambda x: [b.argmax(x, 1), b.max(x, (1,))])(i.of(6, 40)),
+    "argmax and max": lambda i: [b.argmax(x := i.of(6, 40), 1), b.max(x, (1,))],
     "softmax": lambda i: softmax(i.of(6, 75), 1),
     "softmax short": lambda i: softmax(i.of(9, 10), 1),
     "softmax columns": lambda i: softmax(i.of(30, 20), 0),
@@ -131,9 +132,11 @@ BODIES = {
     "cross entropy": lambda i: cross_entropy(i, 9, 10),
     "cross entropy of many classes": lambda i: cross_entropy(i, 4, 90),
     "nll": lambda i: nll(i, 9, 30),
-    "row and outer results": lambda i: (
-        lambda x: [b.exp(x), b.sum(b.exp(x), (1,)), b.exp(x) - b.max(x, (1,), True)]
-    )(i.of(6, 41)),
+    "row and outer results": lambda i: [
+        b.exp(x := i.of(6, 41)),
+        b.sum(b.exp(x), (1,)),
+        b.exp(x) - b.max(x, (1,), True),
+    ],
     "max pool": lambda i: pool(i, 2, 3, 12, 14)[0],
     "max pool of work": lambda i: b.maximum(pool(i, 2, 3, 12, 14)[0], 0.0),
     "max pool argmax": lambda i: b.argmax(b.reshape(pool(i, 2, 3, 12, 14)[1], (2, 3, 6, 7, 4)), 4),
@@ -154,9 +157,7 @@ BODIES = {
     "product over nothing": lambda i: b.prod(i.of(0, 5), (0,)),
     "full sum of nothing": lambda i: b.sum(i.of(0, 5)),
     "no rows": lambda i: b.sum(i.of(0, 5), (1,)),
-    "gather at the argmax": lambda i: (lambda x: b.gather(i.of(40), b.argmax(x, 0), 0))(
-        i.of(30, 20)
-    ),
+    "gather at the argmax": lambda i: b.gather(i.of(40), b.argmax(i.of(30, 20), 0), 0),
     "long rows": lambda i: b.sum(i.of(2, 9001), (1,)),
     "long columns": lambda i: b.sum(i.of(1500, 5), (0,)),
     "long outer and inner": lambda i: b.sum(i.of(700, 2, 21), (0, 2)),
@@ -180,8 +181,6 @@ def test_a_long_float32_sum_is_about_as_accurate_as_pairwise_summation() -> None
     array = inputs.random.random(400_000).astype(np.float32)
     x = inputs.array(array)
     kernel = lower(Graph("sum", (x,), (b.sum(x),)), AVX512, "sum")
-    from tests.codegen.loop_machine import LoopMachine
-
     out = np.zeros(1, np.float32)
     LoopMachine(kernel, [array, out]).run()
     exact = array.astype(np.float64).sum()

@@ -5,6 +5,7 @@ A program is a function of the library; it returns tensors, numbers, text or nes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,12 @@ def run(program: Program, library: Any) -> Any:
     try:
         return plain(program(library))
     except Exception as error:
-        return ["raises", type(error).__name__, str(error).split("\n")[0]]
+        return ["raises", type(error).__name__, first_line(error)]
+
+
+def first_line(error: Exception) -> str:
+    """The message without PyTorch's name of the operation that last wrote to a tensor."""
+    return re.sub(r", which is output \d+ of [\w:]+,", "", str(error).split("\n")[0])
 
 
 def assert_equal(found: Any, expected: Any, rtol: float = 1e-5, where: str = "") -> None:

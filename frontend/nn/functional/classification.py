@@ -38,6 +38,27 @@ def _check_indices(input: Value, target: Value, weight: Value | None) -> None:
     _check_weight(input, weight)
 
 
+def _check_range(input: Tensor, target: Tensor, ignore_index: int) -> None:
+    """IndexError for class numbers in memory that no class has.
+
+    Only what is in memory can be checked before anything changes, and it is what data loaders
+    give; numbers still to be computed are clamped by the kernel.
+    """
+    if target._storage.buffer is None or target.dtype.is_floating_point or not input.ndim:
+        return
+    checked = (target._storage.writes, input.shape, ignore_index)
+    if getattr(target, "_checked_classes", None) == checked:
+        return
+    numbers = target._concrete()
+    classes = input.shape[1 if input.ndim > 1 else 0]
+    wrong = (numbers < 0) | (numbers >= classes)
+    if wrong.any():
+        wrong &= numbers != ignore_index
+        if wrong.any():
+            raise IndexError(f"Target {numbers[wrong].flat[0]} is out of bounds.")
+    target._checked_classes = checked  # type: ignore[attr-defined]
+
+
 def _check_weight(input: Value, weight: Value | None) -> None:
     if weight is None:
         return
@@ -130,11 +151,13 @@ def nll_loss(
         ignore_index: targets with this number count for nothing.
 
     Raises:
+        IndexError: a target in memory is no class.
         ValueError: the batch sizes differ, or ``reduction`` is unknown.
         RuntimeError: other shapes or dtypes do not match.
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
+    _check_range(input, target, ignore_index)
     run = _nll_loss2d if input.ndim > 2 else _nll_loss
     if input.ndim not in (1, 2, 4) and reduction == "none":
         run = _nll_loss_view
@@ -232,6 +255,7 @@ def cross_entropy(
         return result
     scores = log_softmax(input, 1 if input.ndim > 1 else 0)
     if label_smoothing > 0.0:
+        _check_range(scores, target, ignore_index)
         result = _smoothed_index_loss(
             scores, target, weight, ignore_index, reduction, float(label_smoothing)
         )

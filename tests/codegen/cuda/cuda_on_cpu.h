@@ -194,6 +194,7 @@ inline __half __double2half(double x) {
   const std::uint16_t sign = std::signbit(x) ? 0x8000 : 0;
   const double size = std::fabs(x);
   if (std::isnan(x)) return {0x7fff};
+  if (size == 0.0) return {sign};
   if (size >= 65520.0) return {static_cast<std::uint16_t>(sign | 0x7c00)};
   int exponent;
   std::frexp(size, &exponent);
