@@ -134,7 +134,7 @@ from treadle.functions.reduction import (
     var,
 )
 from treadle.ir.types import (
-    DType as dtype,
+    DType as dtype,  # noqa: N813  # PyTorch's name
 )
 from treadle.ir.types import (
     bool_ as bool,

@@ -84,7 +84,7 @@ def _attach_operators() -> None:
 
         return method
 
-    for name in "add sub mul pow eq ne lt le gt ge matmul".split():
+    for name in ("add", "sub", "mul", "pow", "eq", "ne", "lt", "le", "gt", "ge", "matmul"):
         _attach(f"__{name}__", binary(getattr(Tensor, name)))
     _attach("__truediv__", binary(pointwise.div))
     _attach("__mod__", binary(pointwise.remainder))
@@ -100,9 +100,9 @@ def _attach_operators() -> None:
     for name, symbol in (("and", "bitwise_and"), ("or", "bitwise_or"), ("xor", "bitwise_xor")):
         _attach(f"__{name}__", binary(getattr(pointwise, symbol)))
         _attach(f"__r{name}__", binary(getattr(pointwise, symbol)))
-    for name in "add sub mul pow".split():
+    for name in ("add", "sub", "mul", "pow"):
         _attach(f"__i{name}__", binary(getattr(Tensor, f"{name}_")))
-    _attach("__itruediv__", binary(getattr(Tensor, "div_")))
+    _attach("__itruediv__", binary(inplace(pointwise.div)))
     _attach("__getitem__", indexing.getitem)
     _attach("__setitem__", indexing.setitem)
 

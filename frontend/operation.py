@@ -65,7 +65,7 @@ def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[An
         if argument._base is not None:
             argument.grad_fn  # noqa: B018  # a view learns here that its base was written through
         if argument._requires_grad and recorder.grad_enabled and argument._updated_leaf():
-            raise _Boundary
+            raise _BoundaryReached
         tensors.append(argument)
         value = argument._value(segment)
         key.append(value)
@@ -77,7 +77,7 @@ def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[An
     return argument
 
 
-class _Boundary(Exception):
+class _BoundaryReached(Exception):  # noqa: N818  # no error: the recording starts over
     """A leaf with a pending in-place update is read: the step before it ends here."""
 
 
@@ -110,7 +110,7 @@ class Call:
                         key.append(name)
                         named[name] = _unwrap(argument, segment, tensors, key)
                 break
-            except _Boundary:
+            except _BoundaryReached:
                 state.evaluate()
         memo_key = tuple(key)
         result = _memo.get(memo_key)

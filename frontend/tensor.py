@@ -46,7 +46,6 @@ class Tensor:
     __array_priority__ = 1000
 
     if TYPE_CHECKING:
-
         # What ``methods`` attaches.
         def __getattr__(self, name: str) -> Any: ...
         def __getitem__(self, key: Any) -> Tensor: ...

@@ -66,7 +66,9 @@ def read(environment: dict[str, str]) -> Settings:
     return Settings(
         threads=_threads(environment),
         cache_dir=cache_dir,
-        cache_bytes=_positive("TREADLE_CACHE_BYTES", environment.get("TREADLE_CACHE_BYTES") or str(1 << 30)),
+        cache_bytes=_positive(
+            "TREADLE_CACHE_BYTES", environment.get("TREADLE_CACHE_BYTES") or str(1 << 30)
+        ),
         cpu=environment.get("TREADLE_CPU", ""),
         cpu_features=environment.get("TREADLE_CPU_FEATURES", ""),
         check=environment.get("TREADLE_CHECK") == "1",

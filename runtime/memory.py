@@ -112,7 +112,7 @@ class Allocator:
         """Note that blocks came into use."""
         self.live_bytes += nbytes
         live = self.live_bytes
-        if live > self.peak_bytes:  # noqa: PLR1730 (a call of max takes longer)
+        if live > self.peak_bytes:
             self.peak_bytes = live
 
     def trim(self, target: int) -> None:
@@ -160,7 +160,7 @@ class Buffer:
         # As in `Allocator.count_live`, without the call.
         _allocator.live_bytes += size_class.nbytes
         live = _allocator.live_bytes
-        if live > _allocator.peak_bytes:  # noqa: PLR1730
+        if live > _allocator.peak_bytes:
             _allocator.peak_bytes = live
 
     # The default binds the allocator for collections after this module was torn down.

@@ -1,6 +1,7 @@
 """The thread pool that parallel kernels run on, and the number of its threads.
 
-The pool itself is native code (`pool_text.py`, which also states its protocol); here its memory is mapped and it is loaded.
+The pool is native code (`pool_text.py` states its protocol); here its memory is mapped and it is
+loaded.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ class Code:
         self._count = 0
         # For each open brace, the named values and what each was computed from.
         self._known: list[dict[Hashable, tuple[Operand, frozenset[str]]]] = [{}]
+        # For each open brace, whether names are declared in it.
+        self._declares = [False]
         for name in taken:
             self.name(name)
 
@@ -69,31 +71,39 @@ class Code:
         """Append a line."""
         self.lines.append(_INDENT * self._depth + text)
 
+    def declare(self, text: str) -> None:
+        """Append a declaration."""
+        self._declares[-1] = True
+        self.line(text)
+
     def open(self, header: str = "") -> None:
         """Begin a nested block."""
         self.line(f"{header} {{" if header else "{")
         self._depth += 1
         self._known.append({})
+        self._declares.append(False)
 
-    def close(self) -> None:
-        """End the innermost block; names made in it are gone."""
+    def close(self) -> bool:
+        """End the innermost block, with the names made in it; whether there were any."""
         self._depth -= 1
         self._known.pop()
         self.line("}")
+        return self._declares.pop()
 
     @contextmanager
     def block(self, condition: str) -> Iterator[None]:
-        """Lines in braces, under a condition unless it is empty; a lone line needs no braces."""
+        """Lines in braces, under a condition unless it is empty; no braces where none are needed."""
         start = len(self.lines)
         self.open(f"if ({condition})" if condition else "")
         yield
-        self.close()
-        inner = [line.strip() for line in self.lines[start + 1 : -1]]
+        declares = self.close()
+        inner = self.lines[start + 1 : -1]
         if not inner:
             del self.lines[start:]
-        elif len(inner) == 1 and inner[0].endswith(";"):
-            head = f"if ({condition}) " if condition else ""
-            joined = f"{_INDENT * self._depth}{head}{inner[0]}"
+        elif not condition and not declares:
+            self.lines[start:] = [line.removeprefix(_INDENT) for line in inner]
+        elif condition and len(inner) == 1:
+            joined = f"{_INDENT * self._depth}if ({condition}) {inner[0].strip()}"
             if len(joined) <= _LINE:
                 self.lines[start:] = [joined]
 

@@ -159,7 +159,7 @@ class Expressions:
 
     def _name(self, node: Expression, made: Operand) -> Operand:
         name = self._code.fresh()
-        self._code.line(f"const {type_name(node.dtype)} {name} = {made.text};")
+        self._code.declare(f"const {type_name(node.dtype)} {name} = {made.text};")
         return self._remember(node, Operand(name, node.dtype))
 
     def _remember(self, node: Expression, value: Operand) -> Operand:
@@ -208,7 +208,7 @@ class Expressions:
         """A branch around what is seldom needed."""
         condition, usual = texts[id(node.args[0])], texts[id(node.args[2])]
         name = self._code.fresh()
-        self._code.line(f"{type_name(node.dtype)} {name} = {usual.text};")
+        self._code.declare(f"{type_name(node.dtype)} {name} = {usual.text};")
         self._code.open(f"if ({condition.text})")
         self._code.line(f"{name} = {self.value(node.args[1]).text};")
         self._code.close()

@@ -111,7 +111,7 @@ class _Function:
         for register in self._kernel.registers:
             extents = "".join(f"[{extent}]" for extent in register.shape)
             name = self._code.name(register.name)
-            self._code.line(f"{type_name(register.dtype)} {name}{extents};")
+            self._code.declare(f"{type_name(register.dtype)} {name}{extents};")
 
     def _check_shared_memory(self, steps: Sequence[Step]) -> None:
         total = sum(buffer.size * buffer.dtype.itemsize for buffer in self._kernel.scratch)
@@ -148,7 +148,7 @@ class _Function:
         name = LANE if loop.kind is LoopKind.LANES else self._code.name(loop.var.name)
         variables[loop.var] = name
         if loop.kind is LoopKind.TASKS:
-            self._code.line(f"const int {name} = blockIdx.x;")
+            self._code.declare(f"const int {name} = blockIdx.x;")
             self._run(step.body)
         elif loop.kind is LoopKind.LANES:
             self._lanes(loop, step)
@@ -186,9 +186,9 @@ class _Function:
         name, c_type = self._code.name(register.name), type_name(register.dtype)
         if not (self._active and register.lanes):
             value = self._expressions.value(statement.value)
-            self._code.line(f"const {c_type} {name} = {value.text};")
+            self._code.declare(f"const {c_type} {name} = {value.text};")
             return
-        self._code.line(f"{c_type} {name};")
+        self._code.declare(f"{c_type} {name};")
         with self._code.under(self._active):
             self._code.line(f"{name} = {self._expressions.value(statement.value).text};")
 

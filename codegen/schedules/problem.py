@@ -1,4 +1,7 @@
-"""What one kernel must compute, before any loop is chosen: buffers, results, the kind of body."""
+"""What one kernel must compute, before any loop is chosen: buffers, results, the kind of body.
+
+Schedules start from it; nothing here depends on lanes or tasks.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from treadle.codegen.schedules.problem import Problem, Result, reduces
 from treadle.ir.access import Position as At
 from treadle.ir.errors import CompilationError
 from treadle.ir.types import Shape, element_count
-from treadle.ir.value import LoopClass, Value, topological
+from treadle.ir.value import LoopClass, Value
 
 _KEEP = 8  # additions an element above which a row buffer beats computing again
 
@@ -159,8 +159,3 @@ def _weight(value: Value, shape: Shape) -> int:
             total += _KEEP
         pending.extend(_below(current, shape))
     return total
-
-
-def reaches_reduction(expression_values: Iterable[Value]) -> bool:
-    """Whether any of the values depends on a reduction."""
-    return any(map(reduces, topological(expression_values)))

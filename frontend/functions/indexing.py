@@ -195,8 +195,7 @@ def _index_tensors(view: Tensor, left: list[Tensor | None]) -> tuple[Any, tuple[
     except RuntimeError:
         shapes = ", ".join(str(list(index.shape)) for index in indices)
         raise IndexError(
-            "shape mismatch: indexing tensors could not be broadcast together with shapes "
-            f"{shapes}"
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
     for axis, index in zip(axes, indices, strict=True):
         check_bounds(index, view.shape[axis], axis)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from treadle.functions import pointwise
 from treadle.ir import build as b
 from treadle.ir.types import DType, bool_, float16, int64, uint8
 from treadle.ir.value import Value
@@ -165,18 +166,14 @@ _min_all = operation("MinBackward1")(_whole("min", b.min))
 def max(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The greatest element, (values, indices) along an axis, or the elementwise maximum."""
     if isinstance(dim, Tensor):
-        from treadle.functions.pointwise import maximum
-
-        return maximum(input, dim)
+        return pointwise.maximum(input, dim)
     return _max_all(input) if dim is None else _max_along(input, dim=dim, keepdim=keepdim)
 
 
 def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """The least element, (values, indices) along an axis, or the elementwise minimum."""
     if isinstance(dim, Tensor):
-        from treadle.functions.pointwise import minimum
-
-        return minimum(input, dim)
+        return pointwise.minimum(input, dim)
     return _min_all(input) if dim is None else _min_along(input, dim=dim, keepdim=keepdim)
 
 

@@ -135,16 +135,18 @@ class Groups:
     # --- along edges ------------------------------------------------------------------------------
 
     def merge_readers(self) -> None:
-        """Takes stored values into the kernels that read them, the largest first."""
-        edges = [
-            (leaf, value)
-            for value in self.owner
-            for leaf in inlined(value, self.stores)[1]
-            if leaf in self.owner
-        ]
-        # Of equal savings those of the value written last, which is still in the cache.
-        number = self.number
-        edges.sort(key=lambda edge: (-edge[0].type.nbytes, number[edge[1]], -number[edge[0]]))
+        """Takes stored values into the kernels that read them, where that saves most first."""
+        read = {value: inlined(value, self.stores)[1] for value in self.owner}
+        edges = [(leaf, value) for value, leaves in read.items() for leaf in leaves if leaf in read]
+
+        def order(edge: tuple[Value, Value]) -> tuple[int, int, int]:
+            leaf, value = edge
+            shared = read[leaf] & read[value]
+            saved = leaf.type.nbytes + sum(other.type.nbytes for other in shared)
+            # Of equal savings that of the value written last, which is still in the cache.
+            return -saved, self.number[value], -self.number[leaf]
+
+        edges.sort(key=order)
         for _round in range(_ROUNDS):
             before = len(self.groups)
             for leaf, value in edges:

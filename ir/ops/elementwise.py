@@ -117,7 +117,8 @@ def _evaluate_remainder(x: Array, y: Array) -> Array:
 
 def _sign(x: Array) -> Array:
     # PyTorch's sign of NaN is 0.
-    return np.where(np.isnan(x), 0, np.sign(x)).astype(x.dtype) if x.dtype.kind == "f" else np.sign(x)
+    signs = np.sign(x)
+    return np.where(np.isnan(x), 0, signs).astype(x.dtype) if x.dtype.kind == "f" else signs
 
 
 def _row(

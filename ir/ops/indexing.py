@@ -76,10 +76,9 @@ def _evaluate_view_update(arrays: Sequence[Array], attrs: Attributes, _type: Ten
 
 # torch.gather: result[i][j] = data[index[i][j]][j] for axis 0. Indices are clamped into range, so
 # that no kernel reads outside its buffers; the API checks them where PyTorch does.
-GATHER = Op(
-    "gather", ("data", "index"), ("axis",), LoopClass.INDEXING, _gather, _evaluate_gather
-)
-# result = data; result[index[i][j]][j] += source[i][j] for axis 0; indices out of range are skipped.
+GATHER = Op("gather", ("data", "index"), ("axis",), LoopClass.INDEXING, _gather, _evaluate_gather)
+# result = data; result[index[i][j]][j] += source[i][j] for axis 0. Indices out of range are
+# skipped.
 SCATTER_ADD = Op(
     "scatter_add",
     ("data", "index", "source"),

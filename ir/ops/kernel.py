@@ -45,9 +45,7 @@ def _item(types: Sequence[Any], attrs: Attributes) -> TensorType:
 
 
 # ``memory`` is empty until memory is planned; then it has one ``Place`` a result.
-KERNEL = Op(
-    "kernel", ("*inputs",), ("body", "memory"), LoopClass.KERNEL, _kernel, _evaluate_kernel
-)
+KERNEL = Op("kernel", ("*inputs",), ("body", "memory"), LoopClass.KERNEL, _kernel, _evaluate_kernel)
 ITEM = Op(
     "item",
     ("kernel",),

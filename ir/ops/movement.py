@@ -30,7 +30,10 @@ def _permute(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
 def _expand(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
     (shape,) = attrs
     source = types[0].shape
-    if len(shape) != len(source) or any(a not in (1, b) for a, b in zip(source, shape, strict=True)):
+    grows = len(shape) == len(source) and all(
+        extent in (1, grown) for extent, grown in zip(source, shape, strict=True)
+    )
+    if not grows:
         raise ValueError(f"expand of {types[0]} to {list(shape)}: only extents of 1 can grow")
     return types[0]._replace(shape=shape)
 

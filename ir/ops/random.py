@@ -1,6 +1,6 @@
 """Counter-based random bits: Philox4x32-10 (Salmon et al., SC'11), the same on every target.
 
-The state is an i64[2] value (seed, counter); drawing bits does not change it: the tracer advances it.
+The state is an i64[2] value (seed, counter); drawing does not change it: the API advances it.
 """
 
 from __future__ import annotations
@@ -53,6 +53,4 @@ def _evaluate(arrays: Sequence[Array], _attrs: Attributes, result: TensorType) -
 
 
 # Element i in row-major order is word i % 4 of Philox at (counter + i // 4) under the key ``seed``.
-RANDOM_BITS = Op(
-    "random_bits", ("state",), ("shape",), LoopClass.RANDOM, _random_bits, _evaluate
-)
+RANDOM_BITS = Op("random_bits", ("state",), ("shape",), LoopClass.RANDOM, _random_bits, _evaluate)

@@ -188,7 +188,7 @@ def test_threads_run_one_program_at_once() -> None:
         try:
             for _ in range(200):
                 check(program)
-        except Exception as error:  # noqa: BLE001 (reported by the main thread)
+        except Exception as error:
             failures.append(error)
 
     workers = [threading.Thread(target=work) for _ in range(4)]
