@@ -215,7 +215,7 @@ def protect(storage: Storage) -> None:
     segment = recorder.segment
     if storage.type.nbytes > SNAPSHOT_BYTES:
         # Too large to copy at each read: the operation is computed before its caller goes on.
-        recorder.cut = True
+        segment.cut = True
         return
     copy = Buffer(max(storage.type.nbytes, 1))
     _array(copy, storage.type)[...] = _array(storage.buffer, storage.type)

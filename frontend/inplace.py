@@ -11,10 +11,10 @@ from typing import Any
 from treadle import views
 from treadle.autograd_graph.node import Node, edge_of, modified_view
 from treadle.autograd_graph.template import Signature
-from treadle.functions.reduction import scalar_name
 from treadle.ir import build as b
 from treadle.ir.value import Value
 from treadle.operation import Call, Function, Operation, finish
+from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 from treadle.views import View
@@ -54,12 +54,11 @@ def assign(
             "unsupported operation: more than one element of the written-to tensor refers to a "
             "single memory location. Please clone() the tensor before performing the operation."
         )
-    tracked = recorder.grad_enabled and any(tensor._requires_grad for tensor in call.tensors)
-    if tracked:
+    if call.tracked:
         _check_history(target)
-    if not tracked or not target.dtype.is_floating_point:
+    if not call.tracked or not target.dtype.is_floating_point:
         target._replace(result)
-        finish()
+        finish(recorder.segment)
         return target
     if target._base is not None:
         _write_view(target, call, result)
@@ -71,7 +70,7 @@ def assign(
         target._requires_grad = True
         target._grad_fn, target._output_nr = node, 0
         target._changes += 1
-    finish()
+    finish(recorder.segment)
     return target
 
 
@@ -117,7 +116,7 @@ def _node(call: Call, name: str, target: Tensor) -> Node:
     segment = call.segment
     node = Node(
         name,
-        Signature(call.operation, tuple(call.values), call.named),
+        Signature(call.operation, tuple(call.values), call.named, call.templates),
         tuple(tensor._value(segment) for tensor in call.tensors),
         (call.result,),
         tuple(edge_of(tensor) for tensor in call.tensors),
@@ -149,7 +148,7 @@ def _write_view(target: Tensor, call: Call, result: Value) -> None:
     whole = base._value(segment)
     node = Node(
         "CopySlices",
-        Signature(row, (whole, *others), call.named),
+        Signature(row, (whole, *others), call.named, {}),
         tuple(tensor._value(segment) for tensor in tensors),
         (whole,),
         tuple(edge_of(tensor) for tensor in tensors),

@@ -22,10 +22,10 @@ from treadle.functions import (
     random,
     reduction,
 )
-from treadle.functions.reduction import scalar_name
 from treadle.inplace import inplace
 from treadle.ir import types
 from treadle.ir.types import Device, DType
+from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 from treadle.utils.hooks import RemovableHandle
 

@@ -10,21 +10,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from treadle.autograd_graph.node import Node, edge_of
-from treadle.autograd_graph.template import GradientRule, Signature
+from treadle.autograd_graph.template import GradientRule, Signature, Templates
 from treadle.ir.types import DType, TensorType, float32
 from treadle.ir.value import Value
 from treadle.static_key import static_key
 from treadle.tensor import Tensor, new_tensor, scalar_tensor
 from treadle.tracer.locations import note, place
-from treadle.tracer.segment import PENDING_LIMIT, Recorder, Segment, recorder
+from treadle.tracer.segment import PENDING_LIMIT, Segment, recorder
 
 # How many times the limit a segment may grow while the place of the last cut is not reached.
 HARD_LIMIT = 4
 
 Body = Callable[..., Any]
 
-# (operation, values, static arguments) -> what the body built.
-_memo: dict[Any, Any] = {}
+# (operation, values, static arguments) -> what the body built, and gradients of such calls.
+_memo: dict[Any, tuple[Any, Templates]] = {}
 
 
 class Operation:
@@ -38,7 +38,7 @@ class Operation:
         overwrites: the first tensor is written to, so that it gets zeros where nothing is left.
     """
 
-    __slots__ = ("body", "name", "overwrites", "rule", "saves", "templates")
+    __slots__ = ("body", "name", "overwrites", "rule", "saves")
 
     def __init__(
         self,
@@ -53,28 +53,9 @@ class Operation:
         self.rule = rule
         self.saves = saves
         self.overwrites = overwrites
-        self.templates: dict[Any, Any] = {}
 
     def __repr__(self) -> str:
         return f"<operation {self.body.__name__}>"
-
-
-def _unwrap(argument: Any, segment: Segment, tensors: list[Tensor], key: list[Any]) -> Any:
-    """The argument with values for tensors; notes the tensors and extends the memo's key."""
-    if isinstance(argument, Tensor):
-        if argument._base is not None:
-            argument.grad_fn  # noqa: B018  # a view learns here that its base was written through
-        if argument._requires_grad and recorder.grad_enabled and argument._updated_leaf():
-            raise _BoundaryReached
-        tensors.append(argument)
-        value = argument._value(segment)
-        key.append(value)
-        return value
-    if type(argument) in (tuple, list) and any(isinstance(item, Tensor) for item in argument):
-        key.append(len(argument))
-        return tuple(_unwrap(item, segment, tensors, key) for item in argument)
-    key.append(static_key(argument))
-    return argument
 
 
 class _BoundaryReached(Exception):  # noqa: N818  # no error: the recording starts over
@@ -90,63 +71,91 @@ class Function(Protocol):
 
 
 class Call:
-    """One recorded call: the result's values and what autograd must know."""
+    """One recorded call: the result's values and what autograd must know.
 
-    __slots__ = ("named", "operation", "result", "segment", "tensors", "values")
+    Attributes:
+        result: a value or a tuple of values.
+        tensors, inputs: the tensors among the arguments and their values.
+        values, named: the arguments with values in the tensors' places.
+        templates: gradients of calls alike, by what is asked for.
+        tracked: autograd records the call.
+    """
+
+    __slots__ = (
+        "inputs", "named", "operation", "result", "segment", "templates", "tensors", "tracked",
+        "values",
+    )  # fmt: skip
 
     def __init__(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         state = recorder
-        tensors: list[Tensor] = []
+        grad_enabled = state.grad_enabled
         while True:
-            segment = state.segment
+            self.segment = segment = state.segment
+            self.tensors = []
+            self.inputs = []
+            self.tracked = False
             key: list[Any] = [operation]
-            tensors.clear()
             try:
-                values = [_unwrap(argument, segment, tensors, key) for argument in args]
-                named = kwargs
+                self.values = [self._unwrap(a, segment, grad_enabled, key) for a in args]
+                self.named = kwargs
                 if kwargs:
-                    named = {}
+                    self.named = {}
                     for name, argument in kwargs.items():
                         key.append(name)
-                        named[name] = _unwrap(argument, segment, tensors, key)
-                break
+                        self.named[name] = self._unwrap(argument, segment, grad_enabled, key)
             except _BoundaryReached:
                 state.evaluate()
+            if state.segment is segment:
+                break
         memo_key = tuple(key)
-        result = _memo.get(memo_key)
-        if result is None:
-            result = operation.body(*values, **named)
+        found = _memo.get(memo_key)
+        if found is None:
+            result = operation.body(*self.values, **self.named)
             note(result)
-            _memo[memo_key] = result
+            found = _memo[memo_key] = (result, {})
         self.operation = operation
-        self.result = result
-        self.tensors = tensors
-        self.values = values
-        self.named = named
-        self.segment = segment
+        self.result, self.templates = found
+
+    def _unwrap(self, argument: Any, segment: Segment, grad_enabled: bool, key: list[Any]) -> Any:
+        """The argument with values for tensors; notes the tensors and extends the memo's key."""
+        if isinstance(argument, Tensor):
+            if argument._base is not None:
+                argument.grad_fn  # noqa: B018  # a view learns here of writes to its base
+            if grad_enabled and argument._requires_grad:
+                if argument._updated_leaf():
+                    raise _BoundaryReached
+                self.tracked = True
+            value = argument._value(segment)
+            self.tensors.append(argument)
+            self.inputs.append(value)
+            key.append(value)
+            return value
+        kind = type(argument)
+        if kind is tuple or kind is list:
+            for item in argument:
+                if isinstance(item, Tensor):
+                    key.append(len(argument))
+                    return tuple([self._unwrap(a, segment, grad_enabled, key) for a in argument])
+        key.append(static_key(argument))
+        return argument
 
     def needs_grad(self) -> bool:
         """Whether autograd records this call."""
-        return (
-            recorder.grad_enabled
-            and self.operation.name != ""
-            and any(tensor._requires_grad for tensor in self.tensors)
-        )
+        return self.tracked and self.operation.name != ""
 
     def node(self, outputs: Sequence[Tensor]) -> Node:
         """The autograd node from the results back to the tensors among the arguments."""
         segment = self.segment
+        result = self.result
+        storages = [tensor._storage for tensor in (*self.tensors, *outputs)]
         node = Node(
             self.operation.name,
-            Signature(self.operation, tuple(self.values), self.named),
-            tuple(tensor._value(segment) for tensor in self.tensors),
-            tuple(tensor._value(segment) for tensor in outputs),
-            tuple(edge_of(tensor) for tensor in self.tensors),
+            Signature(self.operation, tuple(self.values), self.named, self.templates),
+            tuple(self.inputs),
+            (result,) if type(result) is Value else tuple(result),
+            tuple([edge_of(tensor) for tensor in self.tensors]),
             segment,
-            tuple(
-                (storage, storage.version, storage.writes)
-                for storage in (tensor._storage for tensor in (*self.tensors, *outputs))
-            ),
+            tuple([(storage, storage.version, storage.writes) for storage in storages]),
         )
         segment.savers.append(node)
         return node
@@ -161,7 +170,7 @@ def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) 
         if call.needs_grad() and result.type.dtype.kind in "fc":
             tensor._requires_grad = True
             tensor._grad_fn = call.node((tensor,))
-        finish()
+        finish(call.segment)
         return tensor
     outputs = tuple(new_tensor(value, call.segment) for value in result)
     if call.needs_grad():
@@ -171,27 +180,26 @@ def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) 
                 tensor._requires_grad = True
                 tensor._grad_fn = node
                 tensor._output_nr = number
-    finish()
+    finish(call.segment)
     return type(result)(*outputs) if hasattr(result, "_fields") else outputs
 
 
-def finish() -> None:
-    """Ends a recorded operation; bounds what is pending."""
-    state = recorder
-    state.operations += 1
-    if state.operations > PENDING_LIMIT:
-        _cut_long_segment(state)
-    if state.cut:
-        state.evaluate()
+def finish(segment: Segment) -> None:
+    """Ends an operation recorded in a segment; bounds what is pending."""
+    segment.operations += 1
+    if segment.operations > PENDING_LIMIT:
+        _cut_long_segment(segment)
+    if segment.cut:
+        recorder.evaluate()
 
 
-def _cut_long_segment(state: Recorder) -> None:
+def _cut_long_segment(segment: Segment) -> None:
     """Cuts where a long segment was cut before, so that the segments of a loop are alike."""
     here = place()
-    too_long = state.operations > HARD_LIMIT * PENDING_LIMIT
-    if state.cut_place is None or too_long or here == state.cut_place:
-        state.cut_place = here
-        state.cut = True
+    too_long = segment.operations > HARD_LIMIT * PENDING_LIMIT
+    if recorder.cut_place is None or too_long or here == recorder.cut_place:
+        recorder.cut_place = here
+        segment.cut = True
 
 
 def operation(
@@ -251,7 +259,7 @@ def update(mutates: int) -> Callable[[Body], Callable[..., None]]:
                 results = results if type(results) is tuple else (results,)
                 for target, result in zip(recorded.tensors[:mutates], results, strict=True):
                     target._replace(result)
-                finish()
+                finish(recorder.segment)
             finally:
                 recorder.grad_enabled = enabled
 

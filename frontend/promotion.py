@@ -110,3 +110,17 @@ def promoted(*operands: Any, to_float: bool = False) -> tuple[Value, ...]:
 def as_float(x: Value) -> Value:
     """x itself, or converted to the default dtype where it is no float."""
     return x if x.dtype.is_floating_point else b.cast(x, default_dtype())
+
+
+def scalar_name(dtype: DType) -> str:
+    """PyTorch's C++ name of a dtype, as its messages show it."""
+    names = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int"}
+    short = {"int16": "Short", "int8": "Char", "uint8": "Byte", float16.name: "Half"}
+    return {**names, **short, "bool": "Bool"}.get(dtype.name, dtype.name)
+
+
+def cpp_name(dtype: DType) -> str:
+    """The C++ type of a dtype's numbers, which other messages of PyTorch show."""
+    names = {"Float": "float", "Double": "double", "Half": "c10::Half", "Long": "long int"}
+    short = scalar_name(dtype)
+    return names.get(short, short.lower())

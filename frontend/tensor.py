@@ -85,6 +85,8 @@ class Tensor:
         storage = self._storage
         if storage.exposed is not None:
             engine.protect(storage)
+            value = segment.read(storage)
+            return value if self._view is None else views.read(value, self._view)
         if self._view is None:
             if storage.segment is segment:
                 return storage.value  # type: ignore[return-value]
@@ -92,7 +94,7 @@ class Tensor:
         cached = self._cached
         if cached is not None and cached[0] is segment and cached[1] == storage.writes:
             return cached[2]
-        if storage.buffer is not None and storage.exposed is None:
+        if storage.buffer is not None:
             value = engine.read_part(segment, storage, self._view)
         else:
             value = views.read(segment.read(storage), self._view)
@@ -332,10 +334,15 @@ class Tensor:
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
+
+    def _number(self) -> Any:
+        if self.shape.numel() != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
 
     def __index__(self) -> int:
         if self.dtype.is_floating_point or self.shape.numel() != 1:
@@ -362,7 +369,7 @@ class Tensor:
         if not self.is_leaf:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment."
+                "protocol at the moment. Call detach() first to copy the contents alone."
             )
         if id(self) not in memo:
             copy = from_array(np.array(self.detach()._concrete()), self.device)

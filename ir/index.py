@@ -300,8 +300,9 @@ def delinearize(flat: Index, shape: Sequence[int]) -> tuple[Index, ...]:
     """The position along every axis of a row-major flat index."""
     position: list[Index] = []
     for extent in reversed(shape[1:]):
-        position.append(flat % extent)
-        flat = flat // extent
+        divisor = max(extent, 1)  # an empty shape has no positions; any will do
+        position.append(flat % divisor)
+        flat = flat // divisor
     if shape:
         position.append(flat)
     return tuple(reversed(position))

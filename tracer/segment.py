@@ -69,11 +69,18 @@ class Segment:
         savers: autograd nodes made in this segment.
         results: buffers of values that were computed, once evaluated.
         imported: values of earlier segments, rebuilt over this one's slots.
+        operations: how many were recorded.
+        cut: the operation being recorded must be computed before its caller goes on.
     """
 
-    __slots__ = ("buffers", "imported", "inputs", "parts", "results", "savers", "slots", "storages")
+    __slots__ = (
+        "buffers", "cut", "imported", "inputs", "operations", "parts", "results", "savers", "slots",
+        "storages",
+    )  # fmt: skip
 
     def __init__(self) -> None:
+        self.operations = 0
+        self.cut = False
         self.buffers: list[Any] = []
         self.inputs: list[Value] = []
         self.slots: dict[int, Value] = {}
@@ -220,7 +227,9 @@ class Segment:
         wanted = dict.fromkeys([*(s.value for s in live if s.value is not None), *kept])
         computed = tuple(value for value in wanted if value.op is not INPUT)
         if computed:
-            donated = frozenset() if savers else self.donated()
+            # A storage whose contents are an input again goes on using that input's buffer.
+            used = {value.attrs[0] for value in wanted if value.op is INPUT}
+            donated = frozenset() if savers else self.donated() - used
             buffers = run(Request(self.buffers, tuple(self.inputs), computed, donated))
             self.results = dict(zip(computed, buffers, strict=True))
         for storage in live:
@@ -254,18 +263,14 @@ class Recorder(threading.local):
         segment: pending work.
         retained: evaluated segments whose memory gradients may still need.
         grad_enabled: whether operations are recorded for autograd.
-        operations: how many the segment has.
         cut_place: place in the program where a long segment was cut.
-        cut: the operation being recorded must be computed before its caller goes on.
     """
 
     def __init__(self) -> None:
         self.segment = Segment()
         self.retained: list[Segment] = []
         self.grad_enabled = True
-        self.operations = 0
         self.cut_place: object = None
-        self.cut = False
 
     def evaluate(self) -> None:
         """Ends the segment: computes what is still referred to, as one program."""
@@ -277,8 +282,6 @@ class Recorder(threading.local):
         if segment.savers:
             self.retained.append(segment)
         self.segment = Segment()
-        self.operations = 0
-        self.cut = False
 
 
 recorder = Recorder()

@@ -92,7 +92,7 @@ class Code:
 
     @contextmanager
     def block(self, condition: str) -> Iterator[None]:
-        """Lines in braces, under a condition unless it is empty; no braces where none are needed."""
+        """Lines in braces, under a condition unless it is empty; bare where braces do nothing."""
         start = len(self.lines)
         self.open(f"if ({condition})" if condition else "")
         yield
@@ -102,7 +102,7 @@ class Code:
             del self.lines[start:]
         elif not condition and not declares:
             self.lines[start:] = [line.removeprefix(_INDENT) for line in inner]
-        elif condition and len(inner) == 1:
+        elif condition and len(inner) == 1 and not inner[0].lstrip().startswith("if"):
             joined = f"{_INDENT * self._depth}if ({condition}) {inner[0].strip()}"
             if len(joined) <= _LINE:
                 self.lines[start:] = [joined]

@@ -37,8 +37,10 @@ class Indices:
         parts: list[str] = []
         if index.constant > 0 and all(factor < 0 for _, factor in index.terms):
             parts.append(_number(index.constant, wide))
-        # Lanes come last, as one reads addresses, and what is subtracted after what is added.
-        order = sorted(index.terms, key=lambda term: (term[1] < 0, self._is_lane(term[0])))
+        # As one reads addresses: large steps first, lanes last; what is subtracted after the rest.
+        order = sorted(
+            index.terms, key=lambda term: (term[1] < 0, self._is_lane(term[0]), -abs(term[1]))
+        )
         for atom, factor in order:
             value = self._atom(atom)
             # A sum is as wide as what stands first in it.

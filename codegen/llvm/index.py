@@ -24,14 +24,17 @@ Guard = tuple[bool | Value, Value | None]
 variables = lru_cache(maxsize=1 << 16)(ix.variables)
 
 
-@lru_cache(maxsize=1 << 16)
 def is_dynamic(item: Index | Atom) -> bool:
     """Whether data decides the value, so that it must be computed where it is used."""
+    # Most atoms are variables: asking them costs less than hashing the whole expression.
     if isinstance(item, Index):
-        return any(is_dynamic(atom) for atom, _ in item.terms)
-    if isinstance(item, (Quotient, Remainder)):
-        return is_dynamic(item.operand)
-    return isinstance(item, Dynamic)
+        return any(not isinstance(atom, Var) and _is_dynamic(atom) for atom, _ in item.terms)
+    return not isinstance(item, Var) and _is_dynamic(item)
+
+
+@lru_cache(maxsize=1 << 16)
+def _is_dynamic(atom: Quotient | Remainder | Dynamic) -> bool:
+    return isinstance(atom, Dynamic) or is_dynamic(atom.operand)
 
 
 class Indices:
@@ -79,8 +82,13 @@ class Indices:
     def varies(self, item: Index | Atom) -> bool:
         """Whether lanes may have different values."""
         lane = self._code.lane
-        if lane is not None and lane in variables(item):
-            return True
+        if isinstance(item, Var):
+            return item == lane
+        if lane is not None:
+            if isinstance(item, Index) and any(atom == lane for atom, _ in item.terms):
+                return True
+            if lane in variables(item):
+                return True
         return is_dynamic(item) and any(value.lanes for value, _ in self._dynamics(item))
 
     def sources(self, index: Index) -> frozenset[str]:
@@ -99,9 +107,11 @@ class Indices:
     def depth(self, item: Index | Atom) -> int:
         """The outermost scope in which all variables are known."""
         code = self._code
+        known = code.variables
+        if isinstance(item, Var):
+            return known[item][1] if item in known else 0
         if is_dynamic(item):
             return len(code.scopes) - 1
-        known = code.variables
         return max((known[var][1] for var in variables(item) if var in known), default=0)
 
     # --- scalars ----------------------------------------------------------------------------------
@@ -164,6 +174,8 @@ class Indices:
 
     def _atom(self, atom: Atom) -> Value:
         if isinstance(atom, Var):
+            if atom not in self._code.variables:
+                raise ValueError(f"loop variable {atom.name} is used outside its loop")
             return Value(self._code.variables[atom][0], int64)
         if isinstance(atom, Dynamic):
             value, _ = self._expression(atom.expression)

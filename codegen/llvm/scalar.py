@@ -63,7 +63,7 @@ class Scalars:
         return found
 
     def _through_float(self, op: str, dtype: DType, args: Sequence[Value]) -> Value:
-        """float16 ops compute in float32, which rounds twice but never differently."""
+        """float16 ops compute in float32: rounding twice differs from once for ``fma`` only."""
         wide = [self._convert.cast(arg, float32) for arg in args]
         if op in _ORDERED:
             return self.apply(op, dtype, wide)

@@ -229,15 +229,15 @@ class _Function:
 
 def numbered_variables(body: Sequence[Statement]) -> frozenset[Var]:
     """Variables that are numbers, or lanes, where they are used."""
+    expanded = (LoopKind.UNROLL, LoopKind.LANES)
     found: set[Var] = set()
     pending = list(body)
     while pending:
         statement = pending.pop()
-        if isinstance(statement, For):
-            if statement.kind in (LoopKind.UNROLL, LoopKind.LANES) or statement.var.extent == 1:
-                found.add(statement.var)
         if isinstance(statement, (For, When)):
             pending.extend(statement.body)
+        if isinstance(statement, For) and (statement.kind in expanded or statement.var.extent == 1):
+            found.add(statement.var)
     return frozenset(found)
 
 

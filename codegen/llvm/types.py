@@ -6,6 +6,7 @@ Text only; what is computed with them is decided in the other files of this fold
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import NamedTuple
 
 from treadle.ir.types import DType, Scalar, bool_, float16, float32, float64
@@ -39,6 +40,7 @@ class Value(NamedTuple):
         return f"{type_of(self.dtype, self.lanes)} {self.text}"
 
 
+@cache
 def scalar_type(dtype: DType) -> str:
     """Type of one element in a register; bool is one bit."""
     if dtype is bool_:
@@ -46,16 +48,19 @@ def scalar_type(dtype: DType) -> str:
     return _FLOATS.get(dtype) or f"i{8 * dtype.itemsize}"
 
 
+@cache
 def memory_type(dtype: DType) -> str:
     """Type of one element in memory; bool is one byte."""
     return _FLOATS.get(dtype) or f"i{8 * dtype.itemsize}"
 
 
+@cache
 def type_of(dtype: DType, lanes: int) -> str:
     """Type of a value in a register."""
     return f"<{lanes} x {scalar_type(dtype)}>" if lanes else scalar_type(dtype)
 
 
+@cache
 def suffix(dtype: DType, lanes: int) -> str:
     """How intrinsics name the type: ``f32``, ``v8f32``, ``i64``."""
     if dtype is bool_:

@@ -66,8 +66,6 @@ def _state(tensor: Tensor) -> tuple[int, int]:
 class CustomNode(Node):
     """The node of a ``Function``: runs the user's ``backward``."""
 
-    __slots__ = ("context", "function", "results")
-
     def __init__(
         self,
         function: type[Function],

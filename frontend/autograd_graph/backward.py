@@ -56,6 +56,8 @@ class Backward:
                 self.visit(node, self.pending.pop(node))
         finally:
             recorder.grad_enabled = previous
+        if recorder.segment.cut:
+            recorder.evaluate()
 
     def add(self, node: Node, number: int, gradient: Any) -> None:
         """Adds a gradient to an output of a node and queues the node."""

@@ -75,10 +75,14 @@ class Node:
         pre_hooks: functions on all output gradients; post_hooks: on the input gradients.
     """
 
-    __slots__ = (
-        "__weakref__", "edges", "hooks", "inputs", "label", "metadata", "outputs", "post_hooks",
-        "pre_hooks", "released", "retain", "saved", "segment", "sequence", "signature", "watched",
-    )  # fmt: skip
+    # Defaults live on the class: most nodes are made, run once and dropped.
+    released: bool = False
+    watched: tuple[bool, ...] | None = None
+    hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
+    pre_hooks: dict[int, Callable[..., Any]] | None = None
+    post_hooks: dict[int, Callable[..., Any]] | None = None
+    retain: dict[int, Any] | None = None
+    metadata: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -98,13 +102,6 @@ class Node:
         self.segment = segment
         self.saved = saved
         self.sequence = next(_sequence)
-        self.watched: tuple[bool, ...] | None = None
-        self.released = False
-        self.hooks: dict[int, dict[int, Callable[..., Any]]] | None = None
-        self.pre_hooks: dict[int, Callable[..., Any]] | None = None
-        self.post_hooks: dict[int, Callable[..., Any]] | None = None
-        self.retain: dict[int, Any] | None = None
-        self.metadata: dict[str, Any] | None = None
 
     def name(self) -> str:
         """PyTorch's name of the node, such as ``MulBackward0``."""
@@ -144,8 +141,12 @@ class Node:
 
     def _template(self, present: Sequence[bool]) -> Template:
         assert self.signature is not None
-        wanted = tuple(edge is not None for edge in self.edges)
-        return template_of(self.signature, self.outputs, wanted, present)
+        key = (tuple([edge is not None for edge in self.edges]), tuple(present))
+        found = self.signature.templates.get(key)
+        if found is None:
+            found = template_of(self.signature, self.outputs, *key)
+            self.signature.templates[key] = found
+        return found
 
     def gradient(self, upstreams: Sequence[Value | None]) -> Sequence[Value | None]:
         """Gradients of the inputs as values of the current segment.
@@ -179,6 +180,8 @@ class Node:
                 continue
             if storage.version != version:
                 raise modified_since(storage, version)
+            if storage.exposed is not None:
+                segment.cut = True  # others may change this memory once the caller goes on
             here = values[number]
             if storage.writes != writes and here is not None and here.shape == storage.type.shape:
                 # Changed through ``.data``: PyTorch reads the new contents and so do we.
@@ -205,8 +208,6 @@ class Node:
 
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: adds to its ``grad``."""
-
-    __slots__ = ("_leaf",)
 
     def __init__(self, leaf: Any) -> None:
         super().__init__("AccumulateGrad", None, (), (), (), recorder.segment, ())

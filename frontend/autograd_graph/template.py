@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GradientRule: TypeAlias = Callable[..., Sequence[Value | None]]
 Optional: TypeAlias = tuple[Value | None, ...]
+Templates: TypeAlias = "dict[tuple[tuple[bool, ...], tuple[bool, ...]], Template]"
 
 
 class Signature:
@@ -31,6 +32,7 @@ class Signature:
         self.operation = operation
         self.args = args
         self.kwargs = kwargs
+        self.templates = templates
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ def view_operation(name: str) -> Callable[[Callable[..., Value]], Callable[..., 
             if recorded.needs_grad():
                 result._requires_grad = True
                 result._grad_fn = recorded.node((result,))
-            finish()
+            finish(recorded.segment)
             return result
 
         return call
@@ -61,7 +61,7 @@ def views_operation(name: str) -> Callable[[Callable[..., Any]], Callable[..., t
                 if node is not None:
                     result._requires_grad = True
                     result._grad_fn, result._output_nr = node, number
-            finish()
+            finish(recorded.segment)
             return results
 
         return call

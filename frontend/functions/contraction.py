@@ -7,24 +7,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from treadle.functions.reduction import scalar_name
 from treadle.ir import build as b
 from treadle.ir.value import Value
 from treadle.operation import operation
+from treadle.promotion import cpp_name
 
 
 def _same_dtype(x: Value, y: Value, names: tuple[str, str] = ("m1", "m2")) -> None:
     if x.dtype is not y.dtype:
         raise RuntimeError(
             f"expected {names[0]} and {names[1]} to have the same dtype, but got: "
-            f"{_cpp_name(x)} != {_cpp_name(y)}"
+            f"{cpp_name(x.dtype)} != {cpp_name(y.dtype)}"
         )
-
-
-def _cpp_name(value: Value) -> str:
-    names = {"Float": "float", "Double": "double", "Half": "c10::Half", "Long": "long long"}
-    short = scalar_name(value.dtype)
-    return names.get(short, short.lower())
 
 
 def _matrices(x: Value, y: Value) -> None:

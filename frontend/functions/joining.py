@@ -60,7 +60,7 @@ def _joinable(tensors: Sequence[Value], dim: int) -> int:
 def cat(tensors: Sequence[Value], dim: int = 0) -> Value:
     """Tensors joined along an axis."""
     if not tensors:
-        raise RuntimeError("torch.cat(): expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     parts = [part for part in tensors if part.shape != (0,)] or [tensors[0]]
     dtype = tensors[0].dtype
     for part in tensors[1:]:

@@ -277,7 +277,10 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     axis = axis_of(dim, input.ndim)
     extent = input.shape[axis]
     if not -extent <= index < extent:
-        raise IndexError(f"index {index} is out of bounds for dimension {axis} with size {extent}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at "
+            f"dimension {axis}"
+        )
     position = index % extent
     return _selected(input, _select_layout(input._layout, axis, position), axis, position)
 
@@ -379,7 +382,7 @@ def _unbound(input: Value, axis: int) -> tuple[Value, ...]:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every slice along an axis."""
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = axis_of(dim, input.ndim)
     layouts = [_select_layout(input._layout, axis, at) for at in range(input.shape[axis])]
     return _unbound(input, layouts, axis)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from treadle.ir import build as b
-from treadle.ir.types import DType, bool_
+from treadle.ir.types import DType, bool_, int64
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.promotion import as_float, promoted
+from treadle.promotion import as_float, cpp_name, promoted, scalar_name
 
 _SQRT_2 = math.sqrt(2.0)
 
@@ -52,17 +52,25 @@ def sigmoid(input: Value) -> Value:
 
 def _relu_gradient(_inputs: Any, outputs: Any, upstreams: Any) -> tuple[Value]:
     (y,), (g,) = outputs, upstreams
-    return (b.select(b.gt(y, 0), g, 0),)
+    return (b.select(b.le(y, 0), 0, g),)  # NaN passes the gradient on
 
 
 @operation("ReluBackward0", vjp=_relu_gradient, saves="outputs")
 def relu(input: Value) -> Value:
     """max(x, 0)."""
+    if input.dtype is bool_:
+        raise RuntimeError("Boolean inputs not supported for relu")
     return b.maximum(input, 0)
+
+
+def _refuse_bool(input: Value, kernel: str) -> None:
+    if input.dtype is bool_:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'")
 
 
 def _rounding(name: str, build: Callable[[Value], Value]) -> Any:
     def body(input: Value) -> Value:
+        _refuse_bool(input, f"{build.__name__}_vml_cpu")
         return build(input) if input.dtype.is_floating_point else input
 
     body.__name__ = build.__name__
@@ -89,7 +97,8 @@ def neg(input: Value) -> Value:
 @operation("AbsBackward0")
 def abs(input: Value) -> Value:
     """Absolute value."""
-    return input if input.dtype.kind in "bu" else b.abs(input)
+    _refuse_bool(input, "abs_cpu")
+    return input if input.dtype.kind == "u" else b.abs(input)
 
 
 @operation("SignBackward0")
@@ -100,8 +109,9 @@ def sign(input: Value) -> Value:
 
 @operation("PowBackward0")
 def square(input: Value) -> Value:
-    """x * x."""
-    return b.mul(input, input)
+    """x * x; bool counts as int64."""
+    x = b.cast(input, int64) if input.dtype is bool_ else input
+    return b.mul(x, x)
 
 
 # -- arithmetic ----------------------------------------------------------------------------------
@@ -118,21 +128,35 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     return b.add(x, _scaled(y, alpha))
 
 
-@operation("SubBackward0")
-def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
-    """input - alpha * other; RuntimeError for bool tensors."""
-    x, y = promoted(input, other)
-    if x.dtype is bool_:
+def _refuse_bool_operands(input: Any, other: Any) -> None:
+    """PyTorch's errors of a subtraction from or of bool."""
+    truths = [
+        x.dtype is bool_ if isinstance(x, Value) else isinstance(x, bool) for x in (input, other)
+    ]
+    if all(truths):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` "
             "or `logical_xor()` operator instead."
         )
+    if any(truths):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+            "to invert a mask, use the `~` or `logical_not()` operator instead."
+        )
+
+
+@operation("SubBackward0")
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
+    """input - alpha * other; RuntimeError for bool tensors."""
+    _refuse_bool_operands(input, other)
+    x, y = promoted(input, other)
     return b.sub(x, _scaled(y, alpha))
 
 
 @operation("RsubBackward1")
 def rsub(input: Any, other: Any) -> Value:
     """other - input."""
+    _refuse_bool_operands(input, other)
     x, y = promoted(input, other)
     return b.sub(y, x)
 
@@ -155,12 +179,18 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
         )
     x, y = promoted(input, other)
     if x.dtype.is_floating_point:
-        quotient = b.div(x, y)
-        return b.floor(quotient) if rounding_mode == "floor" else b.trunc(quotient)
+        return _floor_divided(x, y) if rounding_mode == "floor" else b.trunc(b.div(x, y))
     if rounding_mode == "trunc":
         return b.div(x, y)
     # Towards minus infinity: what the remainder of the same sign leaves divides exactly.
     return b.div(b.sub(x, b.remainder(x, y)), y)
+
+
+def _floor_divided(x: Value, y: Value) -> Value:
+    """floor(x / y) as Python has it: 1.0 // 0.1 is 9, though 1.0 / 0.1 rounds to 10."""
+    exact = b.floor(b.div(b.sub(x, b.remainder(x, y)), y) + 0.5)
+    usual = b.logical_and(b.ne(y, 0), b.lt(b.abs(y), math.inf))
+    return b.select(usual, exact, b.floor(b.div(x, y)))
 
 
 def rdiv(input: Any, other: Any) -> Any:
@@ -210,7 +240,7 @@ def _clamp_gradient(
 
 def _clamp(input: Value, min: Any = None, max: Any = None) -> Value:
     if min is None and max is None:
-        raise ValueError("At least one of min or max must not be None")
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     bounds = [bound for bound in (min, max) if bound is not None]
     x, *limits = promoted(input, *bounds)
     if min is not None:
@@ -256,7 +286,7 @@ def where(condition: Value, input: Any, other: Any) -> Value:
     if condition.dtype is not bool_:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{condition.dtype}"
+            f"{scalar_name(condition.dtype)}"
         )
     if not isinstance(input, Value) and not isinstance(other, Value):
         x, y, _ = promoted(input, other, b.constant(False, bool_, condition.type.device))
@@ -270,7 +300,7 @@ def masked_fill(input: Value, mask: Value, value: Any) -> Value:
     """input with ``value`` where the mask holds."""
     if mask.dtype is not bool_:
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {cpp_name(mask.dtype)}"
         )
     filling = b.cast(value, input.dtype) if isinstance(value, Value) else value
     shape = b.broadcast_shapes(input.shape, mask.shape)
@@ -321,7 +351,8 @@ def _bitwise(build: Callable[[Any, Any], Value], name: str) -> Any:
     def body(input: Any, other: Any) -> Value:
         x, y = promoted(input, other)
         if x.dtype.is_floating_point:
-            raise RuntimeError(f'"{name}_cpu" not implemented for {x.dtype}')
+            kind = scalar_name(x.dtype)
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{kind}'")
         return build(x, y)
 
     body.__name__ = name
@@ -337,7 +368,9 @@ bitwise_xor = _bitwise(b.logical_xor, "bitwise_xor")
 def bitwise_not(input: Value) -> Value:
     """Bits inverted; logical not on bool."""
     if input.dtype.is_floating_point:
-        raise RuntimeError(f'"bitwise_not_cpu" not implemented for {input.dtype}')
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors"
+        )
     return b.logical_not(input)
 
 

@@ -15,7 +15,7 @@ from treadle.ir import build as b
 from treadle.ir.types import DType, bool_, float16, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.promotion import as_float
+from treadle.promotion import as_float, scalar_name
 from treadle.tensor import Tensor
 
 Dim = int | Sequence[int] | None
@@ -110,7 +110,8 @@ def _along(input: Value, dim: int, keepdim: bool, extremum: Any, position: Any) 
     if axis is None:
         return input, b.constant(0, int64, input.type.device)
     if not input.shape[axis]:
-        raise IndexError(f"Expected reduction dim {dim} to have non-zero size.")
+        name = "max" if extremum is b.max else "min"
+        raise IndexError(f"{name}(): Expected reduction dim {axis} to have non-zero size.")
     index = position(input, axis)
     kept = tuple(1 if at == axis else extent for at, extent in enumerate(input.shape))
     values = extremum(input, (axis,))
@@ -177,25 +178,43 @@ def min(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return _min_all(input) if dim is None else _min_along(input, dim=dim, keepdim=keepdim)
 
 
+def _refuse_empty(name: str, input: Value, dim: Dim) -> None:
+    """PyTorch's errors of an extremum of nothing."""
+    if input.type.numel:
+        return
+    dims = () if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
+    if not dims:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument."
+        )
+    for given, axis in zip(dims, axes_of(input, dims), strict=True):
+        if not input.shape[axis]:
+            raise IndexError(f"{name}(): Expected reduction dim {given} to have non-zero size.")
+
+
 @operation("AmaxBackward0")
 def amax(input: Value, dim: Dim = (), keepdim: bool = False) -> Value:
     """The greatest element over axes; the gradient is shared among equals."""
+    _refuse_empty("amax", input, dim)
     return b.max(input, axes_of(input, dim), keepdim)
 
 
 @operation("AminBackward0")
 def amin(input: Value, dim: Dim = (), keepdim: bool = False) -> Value:
     """The least element over axes; the gradient is shared among equals."""
+    _refuse_empty("amin", input, dim)
     return b.min(input, axes_of(input, dim), keepdim)
 
 
 def _arg(name: str, build: Any) -> Any:
     def body(input: Value, dim: int | None = None, keepdim: bool = False) -> Value:
+        if input.dtype is bool_:
+            raise RuntimeError(f"{name}(): does not support bool input")
         if dim is None:
             if not input.type.numel:
                 raise IndexError(
-                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0. "
-                    "Specify the reduction dim with the 'dim' argument."
+                    f"{name}(): Expected reduction dim to be specified for input.numel() == 0."
                 )
             index = build(b.reshape(input, (input.type.numel,)), 0)
             return b.reshape(index, (1,) * input.ndim) if keepdim else index
@@ -203,7 +222,7 @@ def _arg(name: str, build: Any) -> Any:
         if not axes:
             return b.constant(0, int64, input.type.device)
         if not input.shape[axes[0]]:
-            raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
+            raise IndexError(f"{name}(): Expected reduction dim {axes[0]} to have non-zero size.")
         index = build(input, axes[0])
         kept = [1 if at == axes[0] else extent for at, extent in enumerate(input.shape)]
         return b.reshape(index, kept) if keepdim else index
@@ -283,6 +302,8 @@ def logsumexp(input: Value, dim: Dim, keepdim: bool = False) -> Value:
     """log(sum(exp(x))) over axes, without overflow."""
     x = as_float(input)
     axes = axes_of(x, dim)
+    if not x.type.numel:
+        return b.log(b.sum(b.exp(x), axes, keepdim))
     top = b.max(x, axes, keepdim=True)
     shift = b.select(b.eq(b.abs(top), math.inf), 0.0, top)
     total = b.sum(b.exp(b.sub(x, b.broadcast_to(shift, x.shape))), axes, keepdim=True)
@@ -305,6 +326,11 @@ def norm(
     axes = axes_of(x, dim)
     order = 2.0 if p in (None, "fro") else float(p)
     size = b.abs(x)
+    if math.isinf(order) and 0 in [x.shape[axis] for axis in axes]:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {order} norm on an empty tensor because the "
+            "operation does not have an identity"
+        )
     if order == math.inf:
         return b.max(size, axes, keepdim)
     if order == -math.inf:
@@ -316,10 +342,3 @@ def norm(
     if order == 2.0:
         return b.sqrt(b.sum(x * x, axes, keepdim))
     return b.pow(b.sum(b.pow(size, order), axes, keepdim), 1.0 / order)
-
-
-def scalar_name(dtype: DType) -> str:
-    """PyTorch's C++ name of a dtype, as its messages show it."""
-    names = {"float32": "Float", "float64": "Double", "int64": "Long", "int32": "Int"}
-    short = {"int16": "Short", "int8": "Char", "uint8": "Byte", float16.name: "Half"}
-    return {**names, **short, "bool": "Bool"}.get(dtype.name, dtype.name)

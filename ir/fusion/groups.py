@@ -29,6 +29,8 @@ from treadle.ir.value import LoopClass, Value
 _REPEATS = 16
 # Reading one of so many elements of a value, computing those again costs nothing to speak of.
 _FEW = 4
+# A path out of a kernel and back through more kernels than this is not cleared.
+_DETOUR = 4
 # A merge can make room for another that came before it.
 _ROUNDS = 4
 
@@ -150,20 +152,40 @@ class Groups:
         for _round in range(_ROUNDS):
             before = len(self.groups)
             for leaf, value in edges:
-                self._merge_edge(leaf, value)
+                if not self._merge_edge(leaf, value) and self._clear_path(leaf, value):
+                    self._merge_edge(leaf, value)
             if len(self.groups) == before:
                 return
 
-    def _merge_edge(self, leaf: Value, value: Value) -> None:
+    def _merge_edge(self, leaf: Value, value: Value) -> bool:
         producer, consumer = self.group_of(leaf), self.group_of(value)
         if producer is consumer:
-            return
+            return True
         try:
             form = self._check_edge(producer, consumer, leaf)
         except RefusedError as refusal:
             self.refusals[value, leaf] = str(refusal)
-        else:
-            self._join(producer, consumer, form)
+            return False
+        self._join(producer, consumer, form)
+        return True
+
+    def _clear_path(self, leaf: Value, value: Value) -> bool:
+        """Merges what lies between two groups into the first; False where something stays."""
+        producer, consumer = self.group_of(leaf), self.group_of(value)
+        if producer.rank > consumer.rank or producer is consumer:
+            return False
+        towards = {group.number for group in self._between(producer, consumer, backwards=True)}
+        found = [g for g in self._between(producer, consumer) if g.number in towards]
+        if not 0 < len(found) <= _DETOUR:
+            return False
+        for group in sorted(found, key=_rank):
+            read = [other for other in group.leaves if self.owner.get(other) == producer.number]
+            if not read or not self._merge_edge(max(read, key=self._weight), group.roots[0]):
+                return False
+        return True
+
+    def _weight(self, value: Value) -> tuple[int, int]:
+        return value.type.nbytes, self.number[value]
 
     def _check_edge(self, producer: Group, consumer: Group, leaf: Value) -> Form:
         """The form of a group and one that reads its ``leaf``; raises RefusedError."""

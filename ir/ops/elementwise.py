@@ -105,7 +105,10 @@ def _evaluate_divide(x: Array, y: Array) -> Array:
         return np.divide(x, y)
     # Integers divide towards zero; a zero divisor gives 0 rather than a trap.
     safe = np.where(y == 0, 1, y)
-    quotient = np.sign(x) * np.sign(safe) * (np.abs(x) // np.abs(safe))
+    floored = x // safe
+    # One more where rounding down went past zero; |x| would not exist for the least integer.
+    past_zero = (floored * safe != x) & ((x < 0) != (safe < 0))
+    quotient = floored + past_zero
     return np.where(y == 0, 0, quotient).astype(x.dtype)
 
 

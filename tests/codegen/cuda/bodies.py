@@ -144,6 +144,14 @@ _LONG: dict[str, Make] = {
     ),
 }
 
+# The branches that reduce large arguments.
+_LONG |= {
+    "elementary functions of large": lambda i: [b.sin(i.of(300) * 1e13), b.cos(i.of(300) * 1e13)],
+    "elementary functions of large float64": lambda i: [
+        b.sin(i.of(300, dtype=float64) * 1e9), b.cos(i.of(300, dtype=float64) * 1e9)
+    ],
+}  # fmt: skip
+
 _IN_PLACE: dict[str, tuple[Make, dict[int, int]]] = {
     "map in place": (lambda i: b.exp(i.of(5, 700)), {0: 0}),
     "softmax in place": (lambda i: _softmax(i.of(6, 700)), {0: 0}),

@@ -120,7 +120,9 @@ inline bool release_warps(unsigned int threads) {
 // Lets all threads go on from one barrier; false where all have finished.
 inline bool release_block(unsigned int threads) {
   unsigned int finished = 0;
-  for (current = 0; current < threads; ++current) finished += fibers[current].state == State::finished;
+  for (current = 0; current < threads; ++current) {
+    finished += fibers[current].state == State::finished;
+  }
   if (finished == threads) return false;
   for (current = 0; current < threads; ++current) {
     Fiber& fiber = fibers[current];

@@ -117,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(64) row_sums(
   const int t = blockIdx.x;
   total = 0.0f;
   for (int i = 0; i < 3; ++i) {
-    total = total + in0[64 * i + 250 * t + lane];
+    total = total + in0[250 * t + 64 * i + lane];
   }
   if (lane < 58) total = total + in0[250 * t + lane + 192];
   const float x1 = across_add_f32_64(total);

@@ -266,3 +266,10 @@ def test_index_arithmetic_is_done_in_the_outermost_loop_it_allows() -> None:
     outer_block, inner_block = text.split("\nloop")[1:3]
     assert "udiv" in outer_block and "mul" in outer_block
     assert "udiv" not in inner_block and "mul" not in inner_block
+
+
+def test_a_variable_of_no_loop_around_is_refused() -> None:
+    x, y = Buffer("x", float32, 8), Buffer("y", float32, 8)
+    body = (Store(y, constant(0), Load(x, L)),)
+    with pytest.raises(ValueError, match="loop variable lane is used outside its loop"):
+        emit_kernel(Kernel("stray", (x, y), 1, body), AVX2)
