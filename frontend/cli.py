@@ -24,11 +24,11 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser(
         "dump",
         help="run a script and show what its programs were compiled to",
+        usage="treadle dump [options] script [-- arguments of the script]",
         description="Runs a script and prints its programs: the IR, its state after each pass, "
         "or every kernel. The script's own output goes to stderr.",
     )
     show.add_argument("script", help="the Python file to run")
-    show.add_argument("arguments", nargs="*", help="arguments of the script (after --)")
     show.add_argument(
         "--emit", choices=EMISSIONS, default="ir",
         help="tensor IR as recorded (default), or the kernels as loop IR, LLVM IR, assembly or "
@@ -51,10 +51,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    options = _parser().parse_args(given[:end])
     request = Request(
         script=options.script,
-        arguments=tuple(options.arguments),
+        arguments=tuple(given[end + 1 :]),
         emit=options.emit,
         program=options.program,
         after_all=options.print_ir_after_all,

@@ -9,13 +9,19 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
+from treadle import engine
 from treadle.autograd_graph.node import Node, edge_of
-from treadle.autograd_graph.template import GradientRule, Signature, Templates
+from treadle.autograd_graph.template import (
+    GradientRule,
+    Signature,
+    Templates,
+    forget_templates,
+)
 from treadle.ir.types import DType, TensorType, float32
 from treadle.ir.value import Value
 from treadle.static_key import static_key
 from treadle.tensor import Tensor, new_tensor, scalar_tensor
-from treadle.tracer.locations import note, place
+from treadle.tracer.locations import forget_places, note, place
 from treadle.tracer.segment import PENDING_LIMIT, Segment, recorder
 
 # How many times the limit a segment may grow while the place of the last cut is not reached.
@@ -25,6 +31,9 @@ Body = Callable[..., Any]
 
 # (operation, values, static arguments) -> what the body built, and gradients of such calls.
 _memo: dict[Any, tuple[Any, Templates]] = {}
+
+for _forget in (_memo.clear, forget_templates, forget_places):
+    engine.on_forget(_forget)
 
 
 class Operation:
@@ -91,8 +100,8 @@ class Call:
         grad_enabled = state.grad_enabled
         while True:
             self.segment = segment = state.segment
-            self.tensors = []
-            self.inputs = []
+            self.tensors: list[Tensor] = []
+            self.inputs: list[Value] = []
             self.tracked = False
             key: list[Any] = [operation]
             try:

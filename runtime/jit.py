@@ -25,12 +25,13 @@ from treadle.runtime.target import host_target, initialize_llvm
 # Kernels arrive as explicit vector code, so the vectorisers, unrollers and inliners of O1-O3 only
 # cost time (two to three times this list, for the same speed). Helpers marked alwaysinline are
 # inlined, accumulators and counters leave the stack, and the rest is tidied. NewGVN would save
-# some emission time but is off in LLVM's own pipelines for its miscompilations.
+# some emission time but is off in LLVM's own pipelines for its miscompilations. InstCombine gains
+# nothing on such code, and it makes lanes of constant masks poison that it takes for unused, which
+# the x86 backend then reads.
 PASSES = (
     "always_inliner",
     "global_dead_code_eliminate",
     "sroa",
-    "instruction_combine",
     "simplify_cfg",
 )
 

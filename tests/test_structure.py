@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,9 +39,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """Every module that a file imports, with the line; names from a package count too."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -108,7 +114,7 @@ def test_heavy_libraries_of_examples_are_not_imported() -> None:
 
 def test_the_environment_is_read_in_one_place() -> None:
     def reads(path: Path) -> Iterator[int]:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "environb"):
                 yield node.lineno
 
@@ -146,7 +152,7 @@ def test_files_stay_short() -> None:
 def test_functions_stay_short() -> None:
     long = []
     for path in SOURCES + TESTS:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 length = (node.end_lineno or 0) - node.lineno + 1
                 if length > MAX_FUNCTION_LINES:
@@ -155,9 +161,5 @@ def test_functions_stay_short() -> None:
 
 
 def test_modules_say_what_they_are_for() -> None:
-    silent = [
-        name_of(path)
-        for path in SOURCES + TESTS
-        if not ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    ]
+    silent = [name_of(path) for path in SOURCES + TESTS if not ast.get_docstring(tree_of(path))]
     assert silent == []

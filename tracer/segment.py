@@ -183,9 +183,17 @@ class Segment:
         return live
 
     def live_savers(self) -> list[Saver]:
-        """Autograd nodes from which a gradient can still be asked."""
-        # References: the list entry, the loop's name and getrefcount's argument.
-        return [saver for saver in self.savers if getrefcount(saver) > 3 and not saver.released]
+        """Autograd nodes from which a gradient can still be asked; the others are dropped."""
+        savers, live = self.savers, []
+        # The latest first: a node that goes lets go of those before it.
+        while savers:
+            saver = savers.pop()
+            # References: this name and getrefcount's argument.
+            if getrefcount(saver) > 2 and not saver.released:
+                live.append(saver)
+        live.reverse()
+        self.savers = live
+        return live
 
     def kept_values(self, savers: Iterable[Saver]) -> list[Value]:
         """What gradients will need and would be expensive to compute again."""

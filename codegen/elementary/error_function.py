@@ -34,7 +34,7 @@ _LARGE_DOUBLE = (
 
 
 def erf(m: Arithmetic, x: Term) -> Term:
-    """erf(x): at most 1.0 ulp for float32 (1.1 without fused arithmetic), 1.1 ulp for float64.
+    """erf(x): at most 1.02 ulp for float32 (1.2 without fused arithmetic), 1.1 ulp for float64.
 
     Odd, so that signed zeros stay as they are; NaN stays.
     """

@@ -287,12 +287,17 @@ class Indices:
                 continue
             if found.lanes:
                 mask = found if mask is None else self.both(mask, found)
+                if mask.literal and "true" not in mask.text:
+                    return False, None
             else:
                 uniform = found if isinstance(uniform, bool) else self.both(uniform, found)
         return uniform, mask
 
     def both(self, left: Value, right: Value) -> Value:
         """Both of two conditions, scalars or vectors."""
+        if left.literal and right.literal and left.lanes:
+            lanes = range(left.lanes)
+            return self._mask([left.holds(lane) and right.holds(lane) for lane in lanes])
         return self._code.value(f"and {left.typed}, {right.text}", bool_, left.lanes)
 
     def _condition(self, bound: Bound) -> bool | Value:
@@ -319,7 +324,7 @@ class Indices:
 
     def _constant_mask(self, bound: Bound, factor: int) -> bool | Value:
         """A condition on the lane alone; lanes that do not run are off."""
-        holds = []
+        holds: list[bool] = []
         for lane in range(self._code.active):
             number = bound.index.constant + factor * lane
             holds.append(bound.low <= number < bound.high and number % bound.step == 0)
@@ -327,9 +332,11 @@ class Indices:
             return True
         if not any(holds):
             return False
+        return self._mask(holds + [False] * (self._code.lanes - self._code.active))
+
+    def _mask(self, holds: list[bool]) -> Value:
         texts = ["true" if each else "false" for each in holds]
-        texts += ["false"] * (self._code.lanes - self._code.active)
-        return Value(vector_text(texts, bool_), bool_, self._code.lanes, literal=True)
+        return Value(vector_text(texts, bool_), bool_, len(holds), literal=True)
 
     def _compare(self, bound: Bound, depth: int) -> Value:
         index = bound.index

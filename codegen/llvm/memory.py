@@ -10,7 +10,14 @@ from collections.abc import Sequence
 from treadle.codegen.llvm.code import Code, Computed
 from treadle.codegen.llvm.index import Indices
 from treadle.codegen.llvm.scalar import Scalars
-from treadle.codegen.llvm.types import Value, literal, memory_suffix, memory_type, splat_text
+from treadle.codegen.llvm.types import (
+    Value,
+    literal,
+    memory_suffix,
+    memory_type,
+    splat_text,
+    vector_text,
+)
 from treadle.codegen.loops import Buffer, Load
 from treadle.codegen.target import Target
 from treadle.ir.index import Bound, Index
@@ -18,6 +25,8 @@ from treadle.ir.types import Scalar, bool_, int64, uint8
 
 # The widest constant stride that is read as whole vectors and shuffled.
 _SHUFFLED_STRIDE = 4
+# Bytes of the smallest vectors.
+_NARROWEST = 16
 
 
 class Memory:
@@ -70,12 +79,14 @@ class Memory:
             value = self._safe_scalar(buffer, index, uniform, mask)
         elif self.step(index) != 1:
             value = self._gather(buffer, index, self._joined(uniform, mask))
-        elif mask is None and isinstance(uniform, Value) and buffer.size >= self._code.active:
-            address = self._safe_address(buffer, index, uniform)
-            value = self._contiguous(buffer, address, self._tail())
+        elif mask is None or mask.literal:
+            found = self._known_lanes(buffer, index, uniform, mask)
+            if found is None:
+                return other
+            value = found
         elif self._has_masks(buffer):
-            joined = self._joined(uniform, mask)
-            return self._contiguous(buffer, self.address(buffer, index), joined, other)
+            joined = mask if uniform is True else self._joined(uniform, mask, tail=False)
+            return self._masked(buffer, self.address(buffer, index), joined, other)
         else:
             value = self._gather(buffer, index, self._joined(uniform, mask))
         if mask is not None:
@@ -108,10 +119,16 @@ class Memory:
             self._code.scopes[depth].pure[key] = found
         return found.text
 
-    def _safe_address(self, buffer: Buffer, index: Index, condition: Value) -> str:
-        """The address of a position where a scalar condition holds, else of the first element."""
+    def _safe_address(self, buffer: Buffer, index: Index, condition: Value, before: int = 0) -> str:
+        """The address of a position where a scalar condition holds.
+
+        Elsewhere the first element's, less ``before`` elements that will not be read.
+        """
         pointer = self.address(buffer, index)
         first = self.pointers[buffer.name]
+        if before:
+            depth = len(self._code.scopes) - 1
+            first = self._offset(buffer, first, literal(-before, int64), depth)
         return self._code.emit(f"select {condition.typed}, ptr {pointer}, ptr {first}")
 
     def step(self, index: Index) -> int | None:
@@ -126,11 +143,11 @@ class Memory:
     def _tail(self) -> Value | None:
         return self._code.tail_mask(bool_)
 
-    def _joined(self, uniform: bool | Value, mask: Value | None) -> Value | None:
-        """One mask of a guard and of the lanes that run."""
+    def _joined(self, uniform: bool | Value, mask: Value | None, tail: bool = True) -> Value | None:
+        """One mask of a guard and, with ``tail``, of the lanes that run."""
         lanes = self._code.lanes
         # A constant mask has the lanes that do not run off already.
-        found = None if mask is not None and mask.literal else self._tail()
+        found = None if not tail or (mask is not None and mask.literal) else self._tail()
         if isinstance(uniform, Value):
             splat = self._code.splat(uniform, lanes)
             found = splat if found is None else self._indices.both(splat, found)
@@ -188,10 +205,15 @@ class Memory:
         return self._code.value(f"call i1 {symbol}({mask.typed})", bool_)
 
     def _contiguous(
-        self, buffer: Buffer, address: str, mask: Value | None, other: Value | None = None
+        self,
+        buffer: Buffer,
+        address: str,
+        mask: Value | None,
+        other: Value | None = None,
+        width: int = 0,
     ) -> Value:
         """One element after another, from the address of the first lane's."""
-        lanes, size = self._code.lanes, buffer.dtype.itemsize
+        lanes, size = width or self._code.lanes, buffer.dtype.itemsize
         dtype = uint8 if buffer.dtype is bool_ else buffer.dtype
         vector = f"<{lanes} x {memory_type(dtype)}>"
         if mask is None:
@@ -204,6 +226,73 @@ class Memory:
                 f"{vector} {splat_text(fill)})"
             )
         return self._loaded(buffer, self._code.value(instruction, dtype, lanes))
+
+    def _known_lanes(
+        self, buffer: Buffer, index: Index, uniform: bool | Value, mask: Value | None
+    ) -> Value | None:
+        """A contiguous load of lanes known here, if a scalar condition holds.
+
+        None where the buffer is so small that the condition never does.
+        """
+        lanes = [lane for lane in range(self._code.active) if mask is None or mask.holds(lane)]
+        if buffer.size <= lanes[-1] - lanes[0]:
+            return None
+        if isinstance(uniform, Value):
+            address = self._safe_address(buffer, index, uniform, lanes[0])
+        else:
+            address = self.address(buffer, index)
+        return self._contiguous(buffer, address, self._tail() if mask is None else mask)
+
+    def _masked(self, buffer: Buffer, address: str, mask: Value | None, other: Value) -> Value:
+        """A contiguous load under a mask that is not constant, no wider than the hardware.
+
+        LLVM 22 fails where it has to halve such a load and the mask of one half becomes constant,
+        as it does where a tail is masked off too.
+        """
+        assert mask is not None
+        code, size = self._code, buffer.dtype.itemsize
+        parts: list[Value] = []
+        width = min(code.lanes, max(self._target.lane_bytes // size, 1))
+        for start in range(0, code.lanes, width):
+            active = max(min(code.active - start, width), 0)
+            if not active:
+                parts.append(code.splat(other, width))
+                continue
+            used = width
+            while used // 2 >= active and used * size > _NARROWEST:
+                used //= 2
+            part = self._masked_part(buffer, address, mask, (start, used, active), other)
+            parts.append(self._widened(part, width, other))
+        while len(parts) > 1:
+            order = list(range(2 * parts[0].lanes))
+            parts = [
+                code.shuffle(first, second, order)
+                for first, second in zip(parts[::2], parts[1::2], strict=True)
+            ]
+        return parts[0]
+
+    def _masked_part(
+        self, buffer: Buffer, address: str, mask: Value, part: tuple[int, int, int], other: Value
+    ) -> Value:
+        """Lanes of `_masked`: first lane, vector length and how many of them run."""
+        code = self._code
+        start, width, active = part
+        if width < mask.lanes:
+            mask = code.shuffle(mask, None, list(range(start, start + width)))
+        if active < width:
+            running = ["true" if lane < active else "false" for lane in range(width)]
+            tail = Value(vector_text(running, bool_), bool_, width)
+            mask = self._indices.both(mask, tail)
+        if start:
+            element = memory_type(buffer.dtype)
+            address = code.emit(f"getelementptr {element}, ptr {address}, i64 {start}")
+        return self._contiguous(buffer, address, mask, other, width)
+
+    def _widened(self, value: Value, lanes: int, other: Value) -> Value:
+        if value.lanes == lanes:
+            return value
+        order = list(range(value.lanes)) + [value.lanes] * (lanes - value.lanes)
+        return self._code.shuffle(value, self._code.splat(other, value.lanes), order)
 
     def _stored(self, value: Value) -> Value:
         """A literal as it is in memory."""

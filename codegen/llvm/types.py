@@ -39,6 +39,10 @@ class Value(NamedTuple):
         """LLVM type and text, as operands are written."""
         return f"{type_of(self.dtype, self.lanes)} {self.text}"
 
+    def holds(self, lane: int) -> bool:
+        """A lane of a constant mask."""
+        return self.text.split(", ")[lane].strip("<>") == "i1 true"
+
 
 @cache
 def scalar_type(dtype: DType) -> str:

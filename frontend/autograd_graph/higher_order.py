@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from treadle import engine
 from treadle.autograd_graph.node import Edge, Node
 from treadle.autograd_graph.template import Template, instantiate
 from treadle.ir.value import Value
@@ -16,6 +17,7 @@ from treadle.tensor import Tensor, new_tensor
 from treadle.tracer.segment import recorder
 
 _operations: dict[Template, Operation] = {}
+engine.on_forget(_operations.clear)
 
 
 def _operation(template: Template, label: str) -> Operation:

@@ -24,11 +24,20 @@ Templates: TypeAlias = "dict[tuple[tuple[bool, ...], tuple[bool, ...]], Template
 
 
 class Signature:
-    """How an operation was called: values and static arguments."""
+    """How an operation was called: values and static arguments.
 
-    __slots__ = ("args", "kwargs", "operation")
+    ``templates`` are gradients of calls with the same values, by (wanted, present).
+    """
 
-    def __init__(self, operation: Operation, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    __slots__ = ("args", "kwargs", "operation", "templates")
+
+    def __init__(
+        self,
+        operation: Operation,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        templates: Templates,
+    ) -> None:
         self.operation = operation
         self.args = args
         self.kwargs = kwargs
@@ -212,6 +221,7 @@ def substitute(values: Iterable[Value | None], mapping: dict[Value, Value]) -> O
     return tuple(None if value is None else done[value] for value in values)
 
 
-def forget_instances() -> None:
-    """Empties the memo of instances, which refers to interned values."""
+def forget_templates() -> None:
+    """Empties the memos of templates and instances, which refer to interned values."""
+    _templates.clear()
     _instances.clear()

@@ -40,7 +40,7 @@ def view_operation(name: str) -> Callable[[Callable[..., Value]], Callable[..., 
 
 
 def views_operation(name: str) -> Callable[[Callable[..., Any]], Callable[..., tuple[Tensor, ...]]]:
-    """As ``view_operation`` for functions (tensor, layouts, arguments) that give several aliases."""
+    """As ``view_operation``, for functions (tensor, layouts, arguments) of several aliases."""
 
     def decorate(body: Callable[..., Any]) -> Callable[..., tuple[Tensor, ...]]:
         row = Operation(body, name)

@@ -210,7 +210,10 @@ def _masks_as_integers(self: Tensor, items: list[Any]) -> list[Any]:
         if isinstance(item, Tensor) and item.dtype is bool_:
             wanted = tuple(self.shape[axis : axis + item.ndim])
             if tuple(item.shape) != wanted:
-                at = next((n for n, (a, w) in enumerate(zip(item.shape, wanted)) if a != w), 0)
+                at = next(
+                    (n for n, (a, w) in enumerate(zip(item.shape, wanted, strict=False)) if a != w),
+                    0,
+                )
                 raise IndexError(
                     f"The shape of the mask {list(item.shape)} at index {at} does not match the "
                     f"shape of the indexed tensor {list(self.shape)} at index {axis + at}"
@@ -327,7 +330,7 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
 
 
 def _check_expansion(value: Tensor, shape: Any) -> None:
-    """PyTorch's errors where a value does not expand to a part; leading extents of 1 do not count."""
+    """PyTorch's errors where a value does not expand to a part, but for leading extents of 1."""
     size = value.shape
     while len(size) > len(shape) and size[0] == 1:
         size = size[1:]

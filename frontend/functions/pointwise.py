@@ -299,8 +299,9 @@ def where(condition: Value, input: Any, other: Any) -> Value:
 def masked_fill(input: Value, mask: Value, value: Any) -> Value:
     """input with ``value`` where the mask holds."""
     if mask.dtype is not bool_:
+        kind = cpp_name(mask.dtype)
         raise RuntimeError(
-            f"masked_fill_ only supports boolean masks, but got mask with dtype {cpp_name(mask.dtype)}"
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {kind}"
         )
     filling = b.cast(value, input.dtype) if isinstance(value, Value) else value
     shape = b.broadcast_shapes(input.shape, mask.shape)

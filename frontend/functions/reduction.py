@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from treadle.functions import pointwise
 from treadle.ir import build as b
-from treadle.ir.types import DType, bool_, float16, int64, uint8
+from treadle.ir.types import DType, bool_, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import as_float, scalar_name

@@ -29,10 +29,14 @@ from treadle.ir.value import LoopClass, Value
 _REPEATS = 16
 # Reading one of so many elements of a value, computing those again costs nothing to speak of.
 _FEW = 4
-# A path out of a kernel and back through more kernels than this is not cleared.
+# Paths through more kernels than this are not cleared.
 _DETOUR = 4
 # A merge can make room for another that came before it.
 _ROUNDS = 4
+
+
+class _BlockedError(RefusedError):
+    """A path leads out of a kernel and back; merging what lies on it would make room."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Group:
         body: every value that the kernel computes.
         leaves: stored values of other groups and inputs that it reads.
         places: which elements of leaves it reads, for a point of the form's domain.
+        again: roots that it also computes at positions that are not their own.
         rank: place in an order in which every group follows those it reads.
         before, after: groups that it reads, and that read it.
     """
@@ -66,6 +71,7 @@ class Group:
     leaves: set[Value]
     places: dict[Value, set[Position]]
     rank: int
+    again: set[Value] = field(default_factory=set)
     before: set[int] = field(default_factory=set)
     after: set[int] = field(default_factory=set)
 
@@ -91,6 +97,7 @@ class Groups:
         self.readers: dict[Value, set[int]] = {}
         self.refusals: dict[tuple[Value, Value], str] = {}
         self._merged_into: dict[int, int] = {}
+        self._blocked = False  # whether the last refusal was for a path
         for value in stores.order:
             if value in stores.reasons:
                 self._add(value)
@@ -105,7 +112,7 @@ class Groups:
 
     def _add(self, root: Value) -> None:
         number = len(self.groups)
-        body, leaves = inlined(root, self.stores)
+        body, leaves = self.stores.kernel_of(root)
         form = form_of(root)
         group = Group(number, [root], form, body, leaves, {}, number)
         if form.kind in (Kind.MAP, Kind.ROWS):
@@ -138,7 +145,7 @@ class Groups:
 
     def merge_readers(self) -> None:
         """Takes stored values into the kernels that read them, where that saves most first."""
-        read = {value: inlined(value, self.stores)[1] for value in self.owner}
+        read = {value: self.stores.kernel_of(value)[1] for value in self.owner}
         edges = [(leaf, value) for value, leaves in read.items() for leaf in leaves if leaf in read]
 
         def order(edge: tuple[Value, Value]) -> tuple[int, int, int]:
@@ -152,7 +159,8 @@ class Groups:
         for _round in range(_ROUNDS):
             before = len(self.groups)
             for leaf, value in edges:
-                if not self._merge_edge(leaf, value) and self._clear_path(leaf, value):
+                merged = self._merge_edge(leaf, value)
+                if not merged and self._blocked and self._clear_path(leaf, value):
                     self._merge_edge(leaf, value)
             if len(self.groups) == before:
                 return
@@ -165,6 +173,7 @@ class Groups:
             form = self._check_edge(producer, consumer, leaf)
         except RefusedError as refusal:
             self.refusals[value, leaf] = str(refusal)
+            self._blocked = isinstance(refusal, _BlockedError)
             return False
         self._join(producer, consumer, form)
         return True
@@ -214,7 +223,7 @@ class Groups:
     ) -> dict[Value, Read]:
         """How the consumer reads what both store, in the form of both; raises RefusedError."""
         stored = sorted((*producer.roots, *consumer.roots), key=self.number.__getitem__)
-        again: set[Value] = set()
+        again = producer.again | consumer.again
         while True:
             found = self._reads(form, consumer.roots, again)
             if leaf not in found:
@@ -225,10 +234,11 @@ class Groups:
             # What is computed again there reads its own operands at other positions in turn.
             more = [r for r in stored if r in found and found[r].elsewhere and r not in again]
             if not more:
+                consumer.again = again
                 return found
             for root in more:
                 self._check_again(root, consumer)
-            again.update(more)
+            again = again.union(more)
 
     def _check_again(self, root: Value, consumer: Group) -> None:
         """Whether a value may also be computed at positions that are not its own."""
@@ -301,7 +311,7 @@ class Groups:
         for group in self._between(low, high):
             if high.number in group.after:
                 name = group.roots[-1].op.name
-                raise RefusedError(f"a path leads out of the kernel and back through {name}")
+                raise _BlockedError(f"a path leads out of the kernel and back through {name}")
 
     def _between(self, low: Group, high: Group, backwards: bool = False) -> list[Group]:
         """Groups that must follow ``low`` (or precede ``high``) and are ranked between the two."""
@@ -326,6 +336,7 @@ class Groups:
                 group.places = {}
         for leaf, positions in second.places.items():
             first.places.setdefault(leaf, set()).update(positions)
+        first.again |= second.again
         first.form = form
         first.roots = sorted((*first.roots, *second.roots), key=self.number.__getitem__)
         first.body |= second.body
@@ -372,22 +383,3 @@ class Groups:
 
 def _rank(group: Group) -> int:
     return group.rank
-
-
-def inlined(root: Value, stores: Stores) -> tuple[set[Value], set[Value]]:
-    """What a kernel of one stored value computes, and the stored values and inputs it reads."""
-    body, leaves = {root}, set[Value]()
-    stack = [root]
-    while stack:
-        value = stack.pop()
-        start = costs.start_of_update(value)
-        for operand in value.inputs:
-            if operand is start:
-                # Read as it lies in memory, so that it can be changed in place.
-                leaves.add(costs.without_reshapes(operand))
-            elif stores.is_leaf(operand):
-                leaves.add(operand)
-            elif operand not in body:
-                body.add(operand)
-                stack.append(operand)
-    return body, leaves

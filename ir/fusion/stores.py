@@ -57,6 +57,24 @@ class Stores:
         """Whether kernels read the value from memory."""
         return value in self.reasons or costs.is_input(value)
 
+    def kernel_of(self, root: Value) -> tuple[set[Value], set[Value]]:
+        """What a kernel of one stored value computes, and the stored values and inputs it reads."""
+        body, leaves = {root}, set[Value]()
+        stack = [root]
+        while stack:
+            value = stack.pop()
+            start = costs.start_of_update(value)
+            for operand in value.inputs:
+                if operand is start:
+                    # Read as it lies in memory, so that it can be changed in place.
+                    leaves.add(costs.without_reshapes(operand))
+                elif self.is_leaf(operand):
+                    leaves.add(operand)
+                elif operand not in body:
+                    body.add(operand)
+                    stack.append(operand)
+        return body, leaves
+
     def _store(self, value: Value, reason: str) -> None:
         if not costs.is_input(value):
             self.reasons.setdefault(value, reason)

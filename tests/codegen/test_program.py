@@ -25,6 +25,7 @@ from treadle.ir.parser import parse_graph
 from treadle.ir.pass_check import same
 from treadle.ir.pass_manager import PassManager, parse_pipeline
 from treadle.ir.passes.fuse import fuse
+from treadle.ir.types import bool_, float32, int64
 from treadle.runtime import cpu
 from treadle.runtime.memory import Buffer
 from treadle.runtime.target import host_target
@@ -94,8 +95,9 @@ def test_steps_compute_what_the_interpreter_does(number: int, donate: bool) -> N
     check(graph, arrays)
 
 
-@settings(max_examples=40, deadline=None)
-@given(graphs(max_ops=12, elementary=True), st.booleans())
+# The same graphs every time: a comparison of two roundings of a sum may come out either way.
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(graphs(max_ops=12, dtypes=(float32, int64, bool_)), st.booleans())
 def test_random_programs_compute_what_the_interpreter_does(graph: Graph, donate: bool) -> None:
     if donate:
         graph = replace(graph, donated=frozenset(range(len(graph.inputs))))

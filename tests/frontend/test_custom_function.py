@@ -237,8 +237,13 @@ def forward_missing(torch: Any) -> Any:
     Nothing.apply(torch.ones(2, requires_grad=True))
 
 
-PROGRAMS = [value for value in list(globals().values()) if getattr(value, "__code__", None)
-            and value.__module__ == __name__ and value.__code__.co_varnames[:1] == ("torch",)]  # fmt: skip
+PROGRAMS = [
+    value
+    for value in list(globals().values())
+    if getattr(value, "__code__", None)
+    and value.__module__ == __name__
+    and value.__code__.co_varnames[:1] == ("torch",)
+]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)

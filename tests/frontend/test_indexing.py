@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import treadle
-
 from tests.frontend.agreement import check, first_line
 
 pytestmark = pytest.mark.oracle

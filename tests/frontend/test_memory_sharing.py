@@ -250,7 +250,7 @@ def test_tensor_copies_and_as_tensor_shares() -> None:
 def test_arrays_that_no_tensor_can_be_are_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         treadle.from_numpy(array_of(SMALL)[::-1])
-    with pytest.raises(TypeError, match="can't convert np.ndarray of type"):
+    with pytest.raises(TypeError, match=r"can't convert np\.ndarray of type"):
         treadle.from_numpy(np.array(["a"]))
     with pytest.raises(TypeError, match=r"expected np.ndarray \(got list\)"):
         treadle.from_numpy([1.0])  # type: ignore[arg-type]

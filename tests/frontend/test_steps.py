@@ -15,7 +15,8 @@ import pytest
 import treadle
 from tests.frontend import training_loops
 from tests.frontend.training_loops import Loop
-from treadle import operation
+from treadle import engine, operation
+from treadle.ir import value
 from treadle.runtime.memory import memory_statistics
 
 Build = Callable[[Any], Loop]
@@ -147,7 +148,7 @@ def test_a_loop_without_leaves_has_bounded_pending_work_and_few_programs(
     length = vector.norm().item()
     after = treadle.statistics()
     np.testing.assert_allclose(length, 1.0, rtol=1e-6)
-    assert after.program_runs - before.program_runs >= 10
+    assert after.program_runs - before.program_runs >= 8
     # The first cut, those that follow it, and what is left at the end.
     assert after.programs_compiled - before.programs_compiled <= 3
 
@@ -195,6 +196,24 @@ def test_twenty_steps_end_where_pytorch_ends(build: Build, read: bool) -> None:
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
     for ours, theirs in zip(found[1], expected[1], strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_forgetting_recorded_values_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Values that other test modules keep stay interned in the table that is put back at the end.
+    monkeypatch.setattr(value, "_table", dict(value._table))
+    losses = []
+    for limit in (engine.VALUE_LIMIT, 0):
+        monkeypatch.setattr(engine, "VALUE_LIMIT", limit)
+        engine._programs.clear()
+        loop = training_loops.momentum(treadle)
+        part = []
+        for number in range(6):
+            extra = treadle.ones(number + 1).sum()  # a new program every step
+            part.append((loop.step() + extra).item())
+        losses.append(part)
+    treadle.synchronize()
+    engine._forget_all()
+    assert losses[0] == losses[1]
 
 
 class DynamicNet(treadle.nn.Module):

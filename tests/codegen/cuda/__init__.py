@@ -1,0 +1,1 @@
+"""Tests of the CUDA emitter, without a GPU."""

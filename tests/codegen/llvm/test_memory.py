@@ -116,7 +116,7 @@ def test_loads_without_guards(run: Run, dtype: DType, outer: LoopKind, lanes: in
     check_load(run, (R * 8 + moving) // 3 + moving % 2, 40, dtype, lane=lane, outer=outer)
 
 
-@pytest.mark.parametrize("lanes", [8, 5])
+@pytest.mark.parametrize("lanes", [8, 5, 3])
 @pytest.mark.parametrize("outer", [SERIAL, UNROLL])
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_guarded_loads_read_nothing_outside(
@@ -132,6 +132,15 @@ def test_guarded_loads_read_nothing_outside(
     check_load(run, row * lanes + moving, 4 * lanes, dtype, (rows,), 1, lane, outer)
     check_load(run, row, 4, dtype, (rows,), 1, lane, outer)
     check_load(run, row, 4, dtype, (rows, columns), 1, lane, outer)
+    # Masks that are known when the loop runs, alone and under a condition on the row.
+    sliding = moving + R - 3
+    inside = Bound(sliding, 0, lanes)
+    check_load(run, sliding, lanes, dtype, (inside,), 1, lane, outer)
+    check_load(run, sliding + row * lanes, 4 * lanes, dtype, (rows, inside), 1, lane, outer)
+    # Two constant masks, and one that no lane passes.
+    both = (Bound(moving, 1, 8), Bound(moving, 0, 2))
+    check_load(run, moving - 1, 1, dtype, both, 1, lane, outer)
+    check_load(run, moving, 3, dtype, (Bound(moving, 0, 1), Bound(moving, 1, 2)), 1, lane, outer)
     # Every second element, as the gradient of a strided slice reads.
     even = Bound(moving, 0, lanes, 2)
     check_load(run, moving // 2, (lanes + 1) // 2, dtype, (even,), 1, lane, outer)

@@ -150,6 +150,37 @@ def test_contractions_store_what_their_readers_want() -> None:
     assert names(graph) == ["dot_add", "sum", "sum"]
 
 
+def test_a_mask_is_stored_rather_than_what_it_is_made_of() -> None:
+    inputs = programs.Inputs()
+    x, w, v, upstream = inputs(8, 4), inputs(4, 6), inputs(6, 5), inputs(8, 5)
+    hidden = b.dot(x, w)
+    forward = b.dot(b.maximum(hidden, 0.0), v)
+    backward = b.select(b.ge(hidden, 0.0), b.dot(upstream, b.transpose(v)), 0.0)
+    graph = fused(inputs.graph(forward, backward))
+    assert names(graph) == ["dot", "dot_maximum_ge", "dot_select"]
+    found = next(k for k in kernels(graph) if k.attrs[0].name == "dot_maximum_ge")
+    assert sorted(str(output.type) for output in found.attrs[0].outputs) == [
+        "bool[8,6]",
+        "f32[8,6]",
+    ]
+
+
+def test_log_softmax_what_is_picked_of_it_and_its_gradient_are_one_kernel() -> None:
+    inputs = programs.Inputs()
+    x, target, upstream = inputs(8, 10), inputs(8, dtype=int64), inputs(8)
+    shifted = x - b.max(x, (1,), True)
+    logarithms = shifted - b.log(b.sum(b.exp(shifted), (1,), True))
+    index = b.reshape(target, (8, 1))
+    picked = b.gather(logarithms, index, 1)
+    hot = b.select(b.eq(b.iota((8, 10), 1, int64), index), b.reshape(upstream, (8, 1)), 0.0)
+    gradient = hot - b.exp(logarithms) * b.sum(hot, (1,), True)
+    graph = fused(inputs.graph(b.sum(picked), gradient))
+    assert len(kernels(graph)) == 2
+    rows = next(k for k in kernels(graph) if "max" in k.attrs[0].name)
+    # The logarithms themselves are not stored, though two others read them.
+    assert [str(output.type) for output in rows.attrs[0].outputs] == ["f32[8,1]", "f32[8,10]"]
+
+
 def test_padding_before_a_contraction_is_stored_with_what_it_pads() -> None:
     inputs = programs.Inputs()
     x, w = inputs(1, 1, 1, 6, 6), inputs(1, 1, 1, 3, 3)
