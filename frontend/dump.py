@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from treadle import programs
+from treadle import engine, programs
 from treadle.codegen import program as assembler
 from treadle.codegen.cuda import emit_source
 from treadle.codegen.loop_text import print_kernel
@@ -104,6 +104,7 @@ def _run(request: Request) -> _Observed:
     arguments, path = sys.argv, sys.path[0]
     sys.argv = [request.script, *request.arguments]
     sys.path[0] = os.path.dirname(os.path.abspath(request.script))
+    engine.forget_programs()
     programs.observe(observed.built)
     try:
         with contextlib.redirect_stdout(sys.stderr):

@@ -149,6 +149,11 @@ def on_forget(function: Callable[[], None]) -> None:
     _forgetters.append(function)
 
 
+def forget_programs() -> None:
+    """Drops the programs kept ready: each is built again, or loaded from disk, when it is needed."""
+    _programs.clear()
+
+
 def _forget_all() -> None:
     """Bounds memory in runs that record ever new values; programs are built again when needed."""
     _programs.clear()

@@ -31,8 +31,13 @@ Body = Callable[..., Any]
 
 # (operation, values, static arguments) -> what the body built, and gradients of such calls.
 _memo: dict[Any, tuple[Any, Templates]] = {}
+# Calls that differ in their Python numbers alone -> how many different ones there were.
+_variations: dict[Any, int] = {}
+_NUMBER = object()  # stands for any number in the key of such calls
+# From so many on, the numbers of such calls are inputs of the program rather than constants.
+VARIATION_LIMIT = 3
 
-for _forget in (_memo.clear, forget_templates, forget_places):
+for _forget in (_memo.clear, _variations.clear, forget_templates, forget_places):
     engine.on_forget(_forget)
 
 
@@ -45,9 +50,10 @@ class Operation:
         rule: gradient rule that replaces the one derived from the IR.
         saves: ``inputs``, ``outputs`` or None: what the rule is said to keep, None derives it.
         overwrites: the first tensor is written to, so that it gets zeros where nothing is left.
+        numbers: Python numbers among the arguments may as well be 0-d tensors.
     """
 
-    __slots__ = ("body", "name", "overwrites", "rule", "saves")
+    __slots__ = ("body", "name", "numbers", "overwrites", "rule", "saves")
 
     def __init__(
         self,
@@ -56,7 +62,9 @@ class Operation:
         rule: GradientRule | None = None,
         saves: str | None = None,
         overwrites: bool = False,
+        numbers: bool = False,
     ) -> None:
+        self.numbers = numbers
         self.body = body
         self.name = name
         self.rule = rule
@@ -96,6 +104,9 @@ class Call:
     )  # fmt: skip
 
     def __init__(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        self._record(operation, args, kwargs)
+
+    def _record(self, operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
         state = recorder
         grad_enabled = state.grad_enabled
         while True:
@@ -118,12 +129,37 @@ class Call:
                 break
         memo_key = tuple(key)
         found = _memo.get(memo_key)
+        if found is None and operation.numbers and self._vary(memo_key):
+            arguments = [self._runtime(argument) for argument in args]
+            named = {name: self._runtime(argument) for name, argument in kwargs.items()}
+            self._record(operation, arguments, named)
+            return
         if found is None:
             result = operation.body(*self.values, **self.named)
             note(result)
             found = _memo[memo_key] = (result, {})
         self.operation = operation
         self.result, self.templates = found
+
+    def _vary(self, key: tuple[Any, ...]) -> bool:
+        """Whether calls like this one come with ever new numbers, as a learning rate that decays.
+
+        A program for each would be compiled otherwise.
+        """
+        if not any(value.dtype.is_floating_point for value in self.inputs):
+            return False
+        alike = tuple([_NUMBER if _is_number_key(part) else part for part in key])
+        if _NUMBER not in alike:
+            return False
+        count = _variations[alike] = _variations.get(alike, 0) + 1
+        return count > VARIATION_LIMIT
+
+    def _runtime(self, argument: Any) -> Any:
+        """A number as a 0-d tensor of the dtype that it would be converted to."""
+        if type(argument) is not float and type(argument) is not int:
+            return argument
+        dtype = next(v.dtype for v in self.inputs if v.dtype.is_floating_point)
+        return runtime_scalar(argument, dtype)
 
     def _unwrap(self, argument: Any, segment: Segment, grad_enabled: bool, key: list[Any]) -> Any:
         """The argument with values for tensors; notes the tensors and extends the memo's key."""
@@ -168,6 +204,10 @@ class Call:
         )
         segment.savers.append(node)
         return node
+
+
+def _is_number_key(part: Any) -> bool:
+    return type(part) is tuple and len(part) == 2 and (part[0] is float or part[0] is int)
 
 
 def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -217,6 +257,7 @@ def operation(
     vjp: GradientRule | None = None,
     saves: str | None = None,
     overwrites: bool = False,
+    numbers: bool = False,
 ) -> Callable[[Body], Function]:
     """Makes a pure function over values callable with tensors.
 
@@ -232,10 +273,12 @@ def operation(
             an error; by default those that the gradient reads.
         overwrites: the first tensor is written to: its gradient is zeros, not None, where the
             result no longer depends on it.
+        numbers: the body takes a 0-d value wherever it takes a Python number. Numbers that change
+            from call to call then become inputs of the program.
     """
 
     def decorate(body: Body) -> Function:
-        row = Operation(body, name, vjp, saves, overwrites)
+        row = Operation(body, name, vjp, saves, overwrites, numbers)
 
         @functools.wraps(body)
         def call(*args: Any, **kwargs: Any) -> Any:

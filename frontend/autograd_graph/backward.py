@@ -35,6 +35,7 @@ class Backward:
         self.retain_graph = retain_graph
         self.pending: dict[Node, Upstreams] = {}
         self.queue: list[tuple[int, int, Node]] = []
+        self.arrivals = 0
         self.captured: dict[tuple[Node, int], Any] = {}
         self.wanted: set[tuple[Node, int]] | None = None
         self.useful: set[Node] | None = None
@@ -66,7 +67,9 @@ class Backward:
         upstreams = self.pending.get(node)
         if upstreams is None:
             upstreams = self.pending[node] = [None] * max(len(node.outputs), 1)
-            heapq.heappush(self.queue, (-node.sequence, id(node), node))
+            # Leaves have one sequence number: the order of arrival, not addresses, decides.
+            self.arrivals += 1
+            heapq.heappush(self.queue, (-node.sequence, self.arrivals, node))
         present = upstreams[number]
         if present is None:
             upstreams[number] = gradient

@@ -121,7 +121,7 @@ def _scaled(other: Any, alpha: Any) -> Any:
     return other if alpha == 1 else other * alpha
 
 
-@operation("AddBackward0")
+@operation("AddBackward0", numbers=True)
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """input + alpha * other."""
     x, y = promoted(input, other)
@@ -145,7 +145,7 @@ def _refuse_bool_operands(input: Any, other: Any) -> None:
         )
 
 
-@operation("SubBackward0")
+@operation("SubBackward0", numbers=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """input - alpha * other; RuntimeError for bool tensors."""
     _refuse_bool_operands(input, other)
@@ -153,7 +153,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     return b.sub(x, _scaled(y, alpha))
 
 
-@operation("RsubBackward1")
+@operation("RsubBackward1", numbers=True)
 def rsub(input: Any, other: Any) -> Value:
     """other - input."""
     _refuse_bool_operands(input, other)
@@ -161,13 +161,13 @@ def rsub(input: Any, other: Any) -> Value:
     return b.sub(y, x)
 
 
-@operation("MulBackward0")
+@operation("MulBackward0", numbers=True)
 def mul(input: Any, other: Any) -> Value:
     """input * other."""
     return b.mul(*promoted(input, other))
 
 
-@operation("DivBackward0")
+@operation("DivBackward0", numbers=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
     """input / other; with ``rounding_mode`` ``floor`` or ``trunc`` rounded, in integers too."""
     if rounding_mode is None:

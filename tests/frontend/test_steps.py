@@ -252,3 +252,20 @@ def test_control_flow_costs_one_program_for_each_path() -> None:
     after = treadle.statistics()
     assert after.program_runs - before.program_runs == 11
     assert after.programs_compiled - before.programs_compiled <= 4
+
+
+def test_a_number_that_changes_every_step_stops_compiling() -> None:
+    w = treadle.ones(4, requires_grad=True)
+    expected, rate, compiled = np.ones(4), 0.1, []
+    for _ in range(20):
+        before = treadle.statistics().programs_compiled
+        (w * w).sum().backward()
+        with treadle.no_grad():
+            w -= rate * w.grad
+            w.grad = None
+        np.testing.assert_allclose(w.detach().numpy(), expected - rate * 2 * expected, rtol=1e-5)
+        expected = expected - rate * 2 * expected
+        rate *= 0.97
+        compiled.append(treadle.statistics().programs_compiled - before)
+    assert sum(compiled[:8]) > 0
+    assert compiled[8:] == [0] * 12
