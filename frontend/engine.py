@@ -150,7 +150,7 @@ def on_forget(function: Callable[[], None]) -> None:
 
 
 def forget_programs() -> None:
-    """Drops the programs kept ready: each is built again, or loaded from disk, when it is needed."""
+    """Drops the programs kept ready; each is built again, or loaded from disk, when needed."""
     _programs.clear()
 
 

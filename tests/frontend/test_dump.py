@@ -57,7 +57,7 @@ def test_every_pass_is_shown(script: str, capsys: pytest.CaptureFixture[str]) ->
     [
         ("loops", "kernel @k_"),
         ("llvm", "define void @program_"),
-        ("asm", "program_k_step:"),
+        ("asm", "program_step:"),
         ("cuda", "__global__"),
     ],
 )
