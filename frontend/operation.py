@@ -210,8 +210,45 @@ def _is_number_key(part: Any) -> bool:
     return type(part) is tuple and len(part) == 2 and (part[0] is float or part[0] is int)
 
 
+def _known_result(
+    operation: Operation, args: Sequence[Any], segment: Segment, grad_enabled: bool
+) -> Value | None:
+    """The value of a call that was recorded before and that autograd need not know of.
+
+    The plainest calls, without the bookkeeping of ``Call``; None where that is needed.
+    """
+    key: list[Any] = [operation]
+    for argument in args:
+        if isinstance(argument, Tensor):
+            storage = argument._storage
+            if (
+                storage.segment is not segment
+                or storage.exposed is not None
+                or argument._view is not None
+                or argument._base is not None
+                or (grad_enabled and argument._requires_grad)
+            ):
+                return None
+            key.append(storage.value)
+        else:
+            kind = type(argument)
+            if kind is tuple or kind is list:
+                return None
+            key.append(static_key(argument))
+    found = _memo.get(tuple(key))
+    return found[0] if found is not None and type(found[0]) is Value else None
+
+
 def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Runs an operation on tensors and other arguments; results are tensors of their own."""
+    if not kwargs:
+        state = recorder
+        segment = state.segment
+        known = _known_result(operation, args, segment, state.grad_enabled)
+        if known is not None:
+            result = new_tensor(known, segment)
+            finish(segment)
+            return result
     call = Call(operation, args, kwargs)
     result = call.result
     if type(result) is Value:
