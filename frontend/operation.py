@@ -48,7 +48,8 @@ class Operation:
         body: builds the result from values and static arguments.
         name: ``grad_fn`` name, empty where no gradient is recorded.
         rule: gradient rule that replaces the one derived from the IR.
-        saves: ``inputs``, ``outputs`` or None: what the rule is said to keep, None derives it.
+        saves: ``inputs``, ``outputs``, ``numbers`` or None: what the rule is said to keep, None
+            derives it.
         overwrites: the first tensor is written to, so that it gets zeros where nothing is left.
         numbers: Python numbers among the arguments may as well be 0-d tensors.
     """
@@ -167,7 +168,7 @@ class Call:
             if argument._base is not None:
                 argument.grad_fn  # noqa: B018  # a view learns here of writes to its base
             if grad_enabled and argument._requires_grad:
-                if argument._updated_leaf():
+                if argument._updated_leaf(segment):
                     raise _BoundaryReached
                 self.tracked = True
             value = argument._value(segment)
@@ -222,14 +223,19 @@ def _known_result(
         if isinstance(argument, Tensor):
             storage = argument._storage
             if (
-                storage.segment is not segment
-                or storage.exposed is not None
+                storage.exposed is not None
                 or argument._view is not None
                 or argument._base is not None
                 or (grad_enabled and argument._requires_grad)
             ):
                 return None
-            key.append(storage.value)
+            if storage.segment is segment:
+                key.append(storage.value)
+            else:
+                value = segment.slots.get(id(storage.buffer))
+                if value is None or value.type != storage.type:
+                    return None
+                key.append(value)
         else:
             kind = type(argument)
             if kind is tuple or kind is list:
@@ -307,7 +313,8 @@ def operation(
         vjp: rule(inputs, outputs, upstreams, **static) -> a gradient or None for each tensor
             argument in order; the default derives it from the IR.
         saves: ``inputs`` or ``outputs``: the tensors whose in-place change makes a later backward
-            an error; by default those that the gradient reads.
+            an error; by default those that the gradient reads. ``numbers``: as by default, but a
+            second backward is an error though only a Python number was saved.
         overwrites: the first tensor is written to: its gradient is zeros, not None, where the
             result no longer depends on it.
         numbers: the body takes a 0-d value wherever it takes a Python number. Numbers that change

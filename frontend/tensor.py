@@ -114,9 +114,10 @@ class Tensor:
         if memory is not None and storage.is_exposed():
             engine.write_through(storage, memory)
 
-    def _updated_leaf(self) -> bool:
-        """Whether this is a leaf whose in-place update has not been computed yet."""
-        return self._grad_fn is None and self._storage.updated
+    def _updated_leaf(self, segment: Segment) -> bool:
+        """Whether this is a leaf whose in-place update is pending in the segment."""
+        storage = self._storage
+        return self._grad_fn is None and storage.updated and storage.segment is segment
 
     def _concrete(self) -> npt.NDArray[Any]:
         """The elements in memory as an array that must not be written to."""
@@ -422,13 +423,7 @@ def scalar_tensor(value: float, type: TensorType) -> Tensor:
 
 def recorder_evaluate(tensor: Tensor) -> None:
     """Computes what is pending if the tensor's storage needs it."""
-    storage = tensor._storage
-    if storage.buffer is None:
-        # Read into the current segment: another thread or an earlier segment may have recorded it.
-        if storage.segment is not recorder.segment:
-            recorder.segment.read(storage)
-            recorder.segment.storages.append(storage)
-        recorder.evaluate()
+    recorder.compute(tensor._storage)
 
 
 def evaluation_boundary() -> None:

@@ -113,22 +113,28 @@ class Segment:
         return known
 
     def read(self, storage: Storage) -> Value:
-        """The current contents of a storage as a value of this segment."""
+        """The current contents of a storage as a value of this segment.
+
+        The storage is left as it is: it may be pending in the segment of another thread.
+        """
         if storage.segment is self and storage.value is not None:
             return storage.value
-        if storage.buffer is not None:
-            value = self.input(storage.buffer, storage.type)
-        else:
+        buffer = storage.buffer
+        if buffer is not None:
+            return self.input(buffer, storage.type)
+        # While the lock is held, the other thread cannot evaluate and let go of what is read here.
+        with _evaluation:
+            buffer = storage.buffer
+            if buffer is not None:
+                return self.input(buffer, storage.type)
             assert storage.segment is not None and storage.value is not None
-            value = self.bring(storage.segment, storage.value)
-        storage.segment = self
-        storage.value = value
-        return value
+            return self.bring(storage.segment, storage.value)
 
     def write(self, storage: Storage, value: Value, tracked: bool = True) -> None:
         """Replaces the contents of a storage; ``tracked`` changes count for autograd."""
         storage.value = value
         storage.segment = self
+        # Last: until then another thread reads the old contents.
         storage.buffer = None
         storage.writes += 1
         if tracked:
@@ -279,6 +285,23 @@ class Recorder(threading.local):
         self.retained: list[Segment] = []
         self.grad_enabled = True
         self.cut_place: object = None
+
+    def compute(self, storage: Storage) -> None:
+        """Makes the contents of a storage concrete."""
+        if storage.buffer is not None:
+            return
+        segment = self.segment
+        if storage.segment is segment:
+            self.evaluate()
+            return
+        # Pending in the segment of another thread, which goes on with it: computed here as well.
+        writes = storage.writes
+        copy = Storage(storage.type, segment.read(storage), segment)
+        segment.storages.append(copy)
+        self.evaluate()
+        with _evaluation:
+            if storage.buffer is None and storage.writes == writes:
+                storage.buffer = copy.buffer
 
     def evaluate(self) -> None:
         """Ends the segment: computes what is still referred to, as one program."""

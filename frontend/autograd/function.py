@@ -79,6 +79,7 @@ class CustomNode(Node):
         super().__init__(f"{function.__name__}Backward", None, (), values, edges, segment, ())
         self.function = function
         self.context = context
+        self.shapes = tuple(item.shape if isinstance(item, Tensor) else None for item in inputs)
         self.results = tuple((result.shape, result.dtype, result.device) for result in results)
 
     def apply_backward(self, upstreams: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
@@ -96,6 +97,13 @@ class CustomNode(Node):
                 f"function {self.function.__name__}Backward returned an incorrect number of "
                 f"gradients (expected {len(self.edges)}, got {len(answers)})"
             )
+        for number, (gradient, shape) in enumerate(zip(answers, self.shapes, strict=False)):
+            if gradient is not None and shape is not None and gradient.shape != shape:
+                raise RuntimeError(
+                    f"Function {self.function.__name__}Backward returned an invalid gradient at "
+                    f"index {number} - got {list(gradient.shape)} but expected shape compatible "
+                    f"with {list(shape)}"
+                )
         return answers[: len(self.edges)]
 
     def release(self) -> None:

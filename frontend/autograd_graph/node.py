@@ -167,7 +167,7 @@ class Node:
         Raises RuntimeError for what was given up or changed in place.
         """
         used = self._used(template)
-        if self.released and any(used):
+        if self.released and (any(used) or self.signature.operation.saves == "numbers"):
             raise RuntimeError(SECOND_BACKWARD)
         segment = recorder.segment
         read = (*template.used_inputs, *template.used_outputs)
@@ -194,7 +194,7 @@ class Node:
     def _used(self, template: Template) -> Sequence[bool]:
         assert self.signature is not None
         saves = self.signature.operation.saves
-        if saves is None:
+        if saves is None or saves == "numbers":
             return (*template.used_inputs, *template.used_outputs)
         inputs = (saves == "inputs",) * len(self.inputs)
         return (*inputs, *(saves == "outputs",) * len(self.outputs))

@@ -33,6 +33,8 @@ def _numpy_of(data: Any, dtype: DType | None) -> npt.NDArray[Any]:
         array = np.array(data)
     except ValueError as error:
         raise ValueError(f"expected sequences of equal lengths: {error}") from None
+    if array.dtype == np.uint64 or (array.dtype == object and array.size):
+        raise RuntimeError("Overflow when unpacking long long")
     if array.dtype.kind not in "buif":
         raise TypeError(f"not a sequence of numbers: found elements of dtype {array.dtype}")
     if array.size == 0:

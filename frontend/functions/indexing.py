@@ -247,10 +247,12 @@ def _copied(target: Value, source: Value) -> Value:
 
 def _filled(target: Value, value: Any) -> Value:
     """The target's shape filled with a number."""
+    if isinstance(value, Value):
+        return b.broadcast_to(b.cast(value, target.dtype), target.shape)
     return b.full(target.shape, value, target.dtype, target.type.device)
 
 
-_fill = operation("FillBackward2", overwrites=True)(_filled)
+_fill = operation("FillBackward2", overwrites=True, numbers=True)(_filled)
 _zero = operation("ZeroBackward0", overwrites=True)(_filled)
 
 

@@ -161,13 +161,13 @@ def rsub(input: Any, other: Any) -> Value:
     return b.sub(y, x)
 
 
-@operation("MulBackward0", numbers=True)
+@operation("MulBackward0", saves="numbers", numbers=True)
 def mul(input: Any, other: Any) -> Value:
     """input * other."""
     return b.mul(*promoted(input, other))
 
 
-@operation("DivBackward0", numbers=True)
+@operation("DivBackward0", saves="numbers", numbers=True)
 def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
     """input / other; with ``rounding_mode`` ``floor`` or ``trunc`` rounded, in integers too."""
     if rounding_mode is None:
@@ -295,7 +295,7 @@ def where(condition: Value, input: Any, other: Any) -> Value:
     return b.select(condition, x, y)
 
 
-@operation("MaskedFillBackward0")
+@operation("MaskedFillBackward0", numbers=True)
 def masked_fill(input: Value, mask: Value, value: Any) -> Value:
     """input with ``value`` where the mask holds."""
     if mask.dtype is not bool_:

@@ -340,5 +340,8 @@ def norm(
     if order == 1.0:
         return b.sum(size, axes, keepdim)
     if order == 2.0:
-        return b.sqrt(b.sum(x * x, axes, keepdim))
+        total = b.sum(x * x, axes, keepdim)
+        # The root's slope at 0 is infinite; PyTorch's gradient there is 0, and so is this one's.
+        zero = b.eq(total, 0)
+        return b.select(zero, 0.0, b.sqrt(b.select(zero, 1.0, total)))
     return b.pow(b.sum(b.pow(size, order), axes, keepdim), 1.0 / order)
