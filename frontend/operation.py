@@ -22,7 +22,7 @@ from treadle.ir.value import Value
 from treadle.static_key import static_key
 from treadle.tensor import Tensor, new_tensor, scalar_tensor
 from treadle.tracer.locations import forget_places, note, place
-from treadle.tracer.segment import PENDING_LIMIT, Segment, recorder
+from treadle.tracer.segment import INPUT_LIMIT, PENDING_LIMIT, Segment, recorder
 
 # How many times the limit a segment may grow while the place of the last cut is not reached.
 HARD_LIMIT = 4
@@ -279,7 +279,7 @@ def dispatch(operation: Operation, args: Sequence[Any], kwargs: dict[str, Any]) 
 def finish(segment: Segment) -> None:
     """Ends an operation recorded in a segment; bounds what is pending."""
     segment.operations += 1
-    if segment.operations > PENDING_LIMIT:
+    if segment.operations > PENDING_LIMIT or segment.input_bytes > INPUT_LIMIT:
         _cut_long_segment(segment)
     if segment.cut:
         recorder.evaluate()

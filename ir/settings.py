@@ -44,6 +44,16 @@ def _positive(name: str, text: str) -> int:
     return int(text)
 
 
+def _features(text: str) -> str:
+    """LLVM features; ValueError for what LLVM would end the process over."""
+    for feature in filter(None, text.split(",")):
+        if feature[0] not in "+-" or not feature[1:]:
+            raise ValueError(
+                f"TREADLE_CPU_FEATURES must list features as +name or -name, found {feature!r}"
+            )
+    return text
+
+
 def _threads(environment: dict[str, str]) -> int:
     for name in ("TREADLE_NUM_THREADS", "OMP_NUM_THREADS"):
         if environment.get(name):
@@ -70,7 +80,7 @@ def read(environment: dict[str, str]) -> Settings:
             "TREADLE_CACHE_BYTES", environment.get("TREADLE_CACHE_BYTES") or str(1 << 30)
         ),
         cpu=environment.get("TREADLE_CPU", ""),
-        cpu_features=environment.get("TREADLE_CPU_FEATURES", ""),
+        cpu_features=_features(environment.get("TREADLE_CPU_FEATURES", "")),
         check=environment.get("TREADLE_CHECK") == "1",
         verify=environment.get("TREADLE_VERIFY") == "1",
         backend=backend,

@@ -21,6 +21,8 @@ from treadle.tracer.storage import Storage
 
 # Recorded operations after which a segment is cut, always at the same place in the program.
 PENDING_LIMIT = 2000
+# Bytes of inputs after which one is cut in the same way: pending work keeps its inputs alive.
+INPUT_LIMIT = 1 << 30
 
 
 class Saver(Protocol):
@@ -70,16 +72,18 @@ class Segment:
         results: buffers of values that were computed, once evaluated.
         imported: values of earlier segments, rebuilt over this one's slots.
         operations: how many were recorded.
+        input_bytes: size of all inputs, which pending work keeps alive.
         cut: the operation being recorded must be computed before its caller goes on.
     """
 
     __slots__ = (
-        "buffers", "cut", "imported", "inputs", "operations", "parts", "results", "savers", "slots",
+        "buffers", "cut", "imported", "input_bytes", "inputs", "operations", "parts", "results", "savers", "slots",
         "storages",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.operations = 0
+        self.input_bytes = 0
         self.cut = False
         self.buffers: list[Any] = []
         self.inputs: list[Value] = []
@@ -97,6 +101,7 @@ class Segment:
             known = self.slots[id(buffer)] = input_value(len(self.buffers), type)
             self.buffers.append(buffer)
             self.inputs.append(known)
+            self.input_bytes += type.nbytes
         elif known.type.shape != type.shape:
             # A buffer shared by storages of different shapes keeps the first reader's.
             return build.reshape(known, type.shape)

@@ -269,3 +269,13 @@ def test_a_number_that_changes_every_step_stops_compiling() -> None:
         compiled.append(treadle.statistics().programs_compiled - before)
     assert sum(compiled[:8]) > 0
     assert compiled[8:] == [0] * 12
+
+
+def test_unread_inputs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operation, "INPUT_LIMIT", 40_000)
+    total = treadle.zeros(())
+    runs = treadle.statistics().program_runs
+    for _ in range(100):
+        total += treadle.tensor(np.ones(1000, np.float32)).sum()
+    assert treadle.statistics().program_runs - runs >= 8
+    assert total.item() == 100_000.0
