@@ -288,7 +288,10 @@ def finish(segment: Segment) -> None:
 def _cut_long_segment(segment: Segment) -> None:
     """Cuts where a long segment was cut before, so that the segments of a loop are alike."""
     here = place()
-    too_long = segment.operations > HARD_LIMIT * PENDING_LIMIT
+    too_long = (
+        segment.operations > HARD_LIMIT * PENDING_LIMIT
+        or segment.input_bytes > HARD_LIMIT * INPUT_LIMIT
+    )
     if recorder.cut_place is None or too_long or here == recorder.cut_place:
         recorder.cut_place = here
         segment.cut = True

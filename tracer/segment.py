@@ -77,8 +77,8 @@ class Segment:
     """
 
     __slots__ = (
-        "buffers", "cut", "imported", "input_bytes", "inputs", "operations", "parts", "results", "savers", "slots",
-        "storages",
+        "buffers", "cut", "imported", "input_bytes", "inputs", "operations", "parts", "results",
+        "savers", "slots", "storages",
     )  # fmt: skip
 
     def __init__(self) -> None:

@@ -277,5 +277,5 @@ def test_unread_inputs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = treadle.statistics().program_runs
     for _ in range(100):
         total += treadle.tensor(np.ones(1000, np.float32)).sum()
-    assert treadle.statistics().program_runs - runs >= 8
+    assert treadle.statistics().program_runs - runs >= 4
     assert total.item() == 100_000.0
