@@ -97,14 +97,24 @@ class CustomNode(Node):
                 f"function {self.function.__name__}Backward returned an incorrect number of "
                 f"gradients (expected {len(self.edges)}, got {len(answers)})"
             )
-        for number, (gradient, shape) in enumerate(zip(answers, self.shapes, strict=False)):
-            if gradient is not None and shape is not None and gradient.shape != shape:
-                raise RuntimeError(
-                    f"Function {self.function.__name__}Backward returned an invalid gradient at "
-                    f"index {number} - got {list(gradient.shape)} but expected shape compatible "
-                    f"with {list(shape)}"
-                )
-        return answers[: len(self.edges)]
+        return [self._fitting(number, answers[number]) for number in range(len(self.edges))]
+
+    def _fitting(self, number: int, gradient: Tensor | None) -> Tensor | None:
+        """A gradient in its argument's shape: summed where it was broadcast, as PyTorch does."""
+        expected = self.shapes[number]
+        if gradient is None or expected is None or gradient.shape == expected:
+            return gradient
+        lead = gradient.ndim - len(expected)
+        pairs = list(zip(gradient.shape[max(lead, 0) :], expected, strict=False))
+        if lead < 0 or any(wanted not in (1, have) for have, wanted in pairs):
+            raise RuntimeError(
+                f"Function {self.function.__name__}Backward returned an invalid gradient at index "
+                f"{number} - got {list(gradient.shape)} but expected shape compatible with "
+                f"{list(expected)}"
+            )
+        grown = [lead + axis for axis, (have, wanted) in enumerate(pairs) if have != wanted]
+        summed: Tensor = gradient.sum([*range(lead), *grown]).reshape(expected)
+        return summed
 
     def release(self) -> None:
         """Gives up the saved tensors."""

@@ -167,6 +167,7 @@ class Node:
         Raises RuntimeError for what was given up or changed in place.
         """
         used = self._used(template)
+        assert self.signature is not None
         if self.released and (any(used) or self.signature.operation.saves == "numbers"):
             raise RuntimeError(SECOND_BACKWARD)
         segment = recorder.segment

@@ -249,3 +249,24 @@ PROGRAMS = [
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_functions_agree_with_pytorch(program: Any) -> None:
     check(program)
+
+
+class Spread(treadle.autograd.Function):
+    """A gradient that its argument was broadcast to, or one that fits nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, shape: tuple[int, ...]) -> Any:
+        ctx.shape = shape
+        return x * 2
+
+    @staticmethod
+    def backward(ctx: Any, grad: Any) -> Any:
+        return treadle.ones(ctx.shape), None
+
+
+def test_a_broadcast_gradient_is_summed_and_a_wrong_one_is_refused() -> None:
+    x = treadle.ones(1, 3, requires_grad=True)
+    Spread.apply(x, (4, 2, 3)).sum().backward()
+    assert x.grad is not None and x.grad.tolist() == [[8.0, 8.0, 8.0]]
+    with pytest.raises(RuntimeError, match=r"index 0 - got \[7\] but expected shape compatible"):
+        Spread.apply(x, (7,)).sum().backward()
