@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import treadle
 from tests.frontend.agreement import check
 
 pytestmark = pytest.mark.oracle
