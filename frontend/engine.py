@@ -264,6 +264,11 @@ def expose(storage: Storage, view: View | None) -> npt.NDArray[Any]:
     return np.lib.stride_tricks.as_strided(array.reshape(-1)[view.offset :], view.size, steps)
 
 
+def synchronize() -> None:
+    """Computes everything that is pending."""
+    recorder.evaluate()
+
+
 def statistics() -> Statistics:
     """Totals of this process since it started or since ``reset_statistics``."""
     return Statistics(

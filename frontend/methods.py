@@ -29,23 +29,10 @@ from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 from treadle.utils.hooks import RemovableHandle
 
-NAMES: dict[Any, str] = {
-    pointwise: "exp log sqrt rsqrt sin cos tanh erf reciprocal sigmoid relu floor ceil round trunc "
-    "neg abs sign square add sub mul div remainder pow maximum minimum clamp addcmul addcdiv lerp "
-    "masked_fill eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and "
-    "bitwise_or bitwise_xor bitwise_not isnan isinf isfinite clone",
-    reduction: "sum mean prod max min amax amin argmax argmin any all var std logsumexp norm",
-    movement: "view reshape flatten unflatten permute transpose t movedim expand expand_as squeeze "
-    "unsqueeze select narrow split chunk unbind as_strided",
-    joining: "flip repeat",
-    contraction: "mm bmm dot mv matmul addmm outer",
-    indexing: "gather index_select scatter_add zero_",
-    random: "uniform_ normal_ bernoulli_",
-}
-INPLACE = (
-    "exp log sqrt rsqrt sin cos tanh reciprocal sigmoid relu floor ceil round trunc neg abs sign "
-    "square add sub mul div remainder pow addcmul addcdiv lerp masked_fill"
-)
+# Every family says which of its functions are methods, and which also work in place.
+FAMILIES: tuple[Any, ...] = (
+    pointwise, reduction, movement, joining, contraction, indexing, random,
+)  # fmt: skip
 ALIASES = {
     "multiply": "mul", "subtract": "sub", "divide": "div", "true_divide": "div",
     "negative": "neg", "absolute": "abs", "greater": "gt", "less": "lt", "clip": "clamp",
@@ -57,11 +44,11 @@ def _attach(name: str, function: Any) -> None:
 
 
 def _attach_tables() -> None:
-    for module, names in NAMES.items():
-        for name in names.split():
-            _attach(name, getattr(module, name))
-    for name in INPLACE.split():
-        _attach(f"{name}_", inplace(getattr(pointwise, name)))
+    for family in FAMILIES:
+        for name in getattr(family, "METHODS", "").split():
+            _attach(name, getattr(family, name))
+        for name in getattr(family, "INPLACE", "").split():
+            _attach(f"{name}_", inplace(getattr(family, name)))
     for alias, name in ALIASES.items():
         _attach(alias, getattr(Tensor, name))
 

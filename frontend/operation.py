@@ -6,6 +6,7 @@ The first call with given values builds the IR; later calls with the same values
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
@@ -19,6 +20,7 @@ from treadle.autograd_graph.template import (
 )
 from treadle.ir.types import DType, TensorType, float32
 from treadle.ir.value import Value
+from treadle.out_argument import write_out
 from treadle.static_key import static_key
 from treadle.tensor import Tensor, new_tensor, scalar_tensor
 from treadle.tracer.locations import forget_places, note, place
@@ -33,6 +35,8 @@ Body = Callable[..., Any]
 _memo: dict[Any, tuple[Any, Templates]] = {}
 # Calls that differ in their Python numbers alone -> how many different ones there were.
 _variations: dict[Any, int] = {}
+# NumPy's names of arguments, which PyTorch takes too.
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x1": "input", "x2": "other"}
 _NUMBER = object()  # stands for any number in the key of such calls
 # From so many on, the numbers of such calls are inputs of the program rather than constants.
 VARIATION_LIMIT = 3
@@ -136,11 +140,19 @@ class Call:
             self._record(operation, arguments, named)
             return
         if found is None:
-            result = operation.body(*self.values, **self.named)
+            result = self._build(operation)
             note(result)
             found = _memo[memo_key] = (result, {})
         self.operation = operation
         self.result, self.templates = found
+
+    def _build(self, operation: Operation) -> Any:
+        """What the body makes of the arguments; TypeError in PyTorch's words where they misfit."""
+        try:
+            return operation.body(*self.values, **self.named)
+        except (AttributeError, TypeError):
+            _check_tensors(operation.body, self.values, self.named)
+            raise
 
     def _vary(self, key: tuple[Any, ...]) -> bool:
         """Whether calls like this one come with ever new numbers, as a learning rate that decays.
@@ -205,6 +217,19 @@ class Call:
         )
         segment.savers.append(node)
         return node
+
+
+def _check_tensors(body: Body, args: Sequence[Any], kwargs: dict[str, Any]) -> None:
+    """TypeError where an argument that must be a tensor is none."""
+    name = body.__name__.strip("_")
+    bound = inspect.signature(body).bind(*args, **kwargs)
+    for number, (parameter, argument) in enumerate(bound.arguments.items(), 1):
+        wanted = body.__annotations__.get(parameter)
+        if wanted in ("Value", Value) and not isinstance(argument, Value):
+            raise TypeError(
+                f"{name}(): argument '{parameter}' (position {number}) must be Tensor, "
+                f"not {type(argument).__name__}"
+            ) from None
 
 
 def _is_number_key(part: Any) -> bool:
@@ -329,7 +354,12 @@ def operation(
 
         @functools.wraps(body)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return dispatch(row, args, kwargs)
+            if not kwargs:
+                return dispatch(row, args, kwargs)
+            out = kwargs.pop("out", None)
+            named = {_NUMPY_NAMES.get(name, name): item for name, item in kwargs.items()}
+            results = dispatch(row, args, named)
+            return results if out is None else write_out(results, out)
 
         function: Any = call
         function.operation = row

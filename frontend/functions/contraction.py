@@ -12,6 +12,9 @@ from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import cpp_name
 
+__all__ = ["addmm", "bmm", "dot", "matmul", "mm", "mv", "outer"]
+METHODS = "mm bmm dot mv matmul addmm outer"
+
 
 def _same_dtype(x: Value, y: Value, names: tuple[str, str] = ("m1", "m2")) -> None:
     if x.dtype is not y.dtype:

@@ -22,6 +22,11 @@ from treadle.operation import operation
 from treadle.promotion import default_dtype
 from treadle.tensor import Tensor, from_array
 
+__all__ = [
+    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
+    "linspace", "ones", "ones_like", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
+
 
 def _numpy_of(data: Any, dtype: DType | None) -> npt.NDArray[Any]:
     if isinstance(data, Tensor):

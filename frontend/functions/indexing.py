@@ -20,6 +20,9 @@ from treadle.operation import operation
 from treadle.promotion import default_dtype
 from treadle.tensor import Tensor, from_array
 
+__all__ = ["gather", "index_select", "scatter_add"]
+METHODS = "gather index_select scatter_add zero_"
+
 
 def _is_advanced(item: Any) -> bool:
     if isinstance(item, str):

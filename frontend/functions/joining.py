@@ -15,6 +15,9 @@ from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import promote_types
 
+__all__ = ["cat", "flip", "stack"]
+METHODS = "flip repeat"
+
 
 @operation("FlipBackward0")
 def flip(input: Value, *dims: Any) -> Value:

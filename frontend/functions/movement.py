@@ -18,6 +18,15 @@ from treadle.tensor import Tensor, set_view_node
 from treadle.tracer.segment import recorder
 from treadle.views import View, reshaped_strides
 
+__all__ = [
+    "as_strided", "chunk", "flatten", "movedim", "narrow", "permute", "reshape", "select", "split",
+    "squeeze", "t", "transpose", "unbind", "unflatten", "unsqueeze",
+]  # fmt: skip
+METHODS = (
+    "view reshape flatten unflatten permute transpose t movedim expand expand_as squeeze "
+    "unsqueeze select narrow split chunk unbind as_strided"
+)
+
 
 def axis_of(dim: int, rank: int) -> int:
     limit = max(rank, 1)

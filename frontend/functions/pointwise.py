@@ -15,6 +15,25 @@ from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import as_float, cpp_name, promoted, scalar_name
 
+__all__ = [
+    "abs", "add", "addcdiv", "addcmul", "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor",
+    "ceil", "clamp", "clone", "cos", "div", "eq", "erf", "exp", "floor", "ge", "gt", "isfinite",
+    "isinf", "isnan", "le", "lerp", "log", "logical_and", "logical_not", "logical_or",
+    "logical_xor", "lt", "masked_fill", "maximum", "minimum", "mul", "ne", "neg", "pow",
+    "reciprocal", "relu", "remainder", "round", "rsqrt", "sigmoid", "sign", "sin", "sqrt", "square",
+    "sub", "tanh", "trunc", "where",
+]  # fmt: skip
+METHODS = (
+    "exp log sqrt rsqrt sin cos tanh erf reciprocal sigmoid relu floor ceil round trunc neg abs "
+    "sign square add sub mul div remainder pow maximum minimum clamp addcmul addcdiv lerp "
+    "masked_fill eq ne lt le gt ge logical_and logical_or logical_xor logical_not bitwise_and "
+    "bitwise_or bitwise_xor bitwise_not isnan isinf isfinite clone"
+)
+INPLACE = (
+    "exp log sqrt rsqrt sin cos tanh reciprocal sigmoid relu floor ceil round trunc neg abs sign "
+    "square add sub mul div remainder pow addcmul addcdiv lerp masked_fill"
+)
+
 _SQRT_2 = math.sqrt(2.0)
 
 

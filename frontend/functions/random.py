@@ -24,6 +24,12 @@ from treadle.promotion import as_float, default_dtype
 from treadle.tensor import Tensor, from_array
 from treadle.tracer.segment import recorder
 
+__all__ = [
+    "Generator", "bernoulli", "default_generator", "initial_seed", "manual_seed", "normal", "rand",
+    "rand_like", "randint", "randn", "randn_like", "randperm",
+]  # fmt: skip
+METHODS = "uniform_ normal_ bernoulli_"
+
 _SEED_MASK = (1 << 64) - 1
 
 

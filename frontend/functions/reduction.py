@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from treadle.functions import pointwise
 from treadle.ir import build as b
@@ -16,19 +16,16 @@ from treadle.ir.types import DType, bool_, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import as_float, scalar_name
+from treadle.return_types import return_type
 from treadle.tensor import Tensor
 
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "norm",
+    "prod", "std", "sum", "var",
+]  # fmt: skip
+METHODS = "sum mean prod max min amax amin argmax argmin any all var std logsumexp norm"
+
 Dim = int | Sequence[int] | None
-
-
-class MaxMin(NamedTuple):
-    """Extrema along an axis and where they are."""
-
-    values: Any
-    indices: Any
-
-    def __repr__(self) -> str:
-        return f"torch.return_types.max(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
 def axes_of(input: Value, dim: Dim) -> tuple[int, ...]:
@@ -139,13 +136,13 @@ def _along_gradient(position: Any) -> Any:
 
 
 @operation("MaxBackward0", vjp=_along_gradient(b.argmax))
-def _max_along(input: Value, dim: int, keepdim: bool) -> MaxMin:
-    return MaxMin(*_along(input, dim, keepdim, b.max, b.argmax))
+def _max_along(input: Value, dim: int, keepdim: bool) -> Any:
+    return return_type("max", "values indices")(*_along(input, dim, keepdim, b.max, b.argmax))
 
 
 @operation("MinBackward0", vjp=_along_gradient(b.argmin))
-def _min_along(input: Value, dim: int, keepdim: bool) -> MaxMin:
-    return MaxMin(*_along(input, dim, keepdim, b.min, b.argmin))
+def _min_along(input: Value, dim: int, keepdim: bool) -> Any:
+    return return_type("min", "values indices")(*_along(input, dim, keepdim, b.min, b.argmin))
 
 
 def _whole(name: str, build: Any) -> Any:
