@@ -6,6 +6,10 @@ Plain data; it can be stored and sent to another process.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+# Dtype as in IR text, and shape.
+ArrayType: TypeAlias = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,28 @@ class KernelInfo:
 
 
 @dataclass(frozen=True)
+class LibraryCall:
+    """A function of the host's libraries that programs call among their kernels.
+
+    Attributes:
+        symbol: of ``void (ptr arguments, i64)``, which the module leaves to be defined; the
+            arguments are pointers, as a kernel's.
+        name, options: the row of ``treadle.ir.library``, and what it is called with.
+        pairs: which operands are complex.
+        operands: dtype and shape of each operand, and which argument points to it.
+        results: for each argument that is written to, in order and after all that are read, dtype
+            and shape, and which of the function's results goes there.
+    """
+
+    symbol: str
+    name: str
+    options: tuple[Any, ...]
+    pairs: tuple[int, ...]
+    operands: tuple[tuple[ArrayType, int], ...]
+    results: tuple[tuple[ArrayType, int], ...]
+
+
+@dataclass(frozen=True)
 class OutputPlan:
     """Where a program's output lives: ``nbytes`` of its own, or the memory of input ``donated``."""
 
@@ -47,6 +73,7 @@ class Artifact:
         inputs: bytes of each input.
         outputs: place of each output.
         kernels: the launches in order.
+        library: the library functions that it calls.
     """
 
     llvm: str
@@ -55,3 +82,4 @@ class Artifact:
     inputs: tuple[int, ...]
     outputs: tuple[OutputPlan, ...]
     kernels: tuple[KernelInfo, ...]
+    library: tuple[LibraryCall, ...] = ()

@@ -12,7 +12,9 @@ from treadle.codegen.schedules import contraction
 from treadle.codegen.schedules.map import schedule_map
 from treadle.codegen.schedules.problem import BodyKind, kind_of, problem_of
 from treadle.codegen.schedules.rows import schedule_rows
+from treadle.codegen.schedules.scan import schedule_scan
 from treadle.codegen.schedules.sharing import share
+from treadle.codegen.schedules.sort import schedule_sort
 from treadle.codegen.schedules.update import schedule_update
 from treadle.codegen.target import Target
 from treadle.ir.graph import Graph
@@ -45,6 +47,10 @@ def lower(
         names, statements = schedule_update(problem)
     elif kind is BodyKind.ROWS:
         names, statements = schedule_rows(problem)
+    elif kind is BodyKind.SCAN:
+        names, statements = schedule_scan(problem)
+    elif kind is BodyKind.SORT:
+        names, statements = schedule_sort(problem)
     else:
         names, statements = schedule_map(problem, problem.whole_results())
     written = {buffer.name for buffer in problem.outputs}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from treadle.codegen.artifact import Artifact, KernelInfo, OutputPlan
+from treadle.codegen.artifact import Artifact, ArrayType, KernelInfo, LibraryCall, OutputPlan
 from treadle.codegen.llvm import KernelCall, Module, emit_entry
 from treadle.codegen.loops import Kernel
 from treadle.codegen.lower import lower
@@ -33,12 +33,13 @@ class Launch:
 
     Attributes:
         value: the ``kernel`` op.
-        kernel: its loops; calls with equal bodies and aliases share them.
+        kernel: its loops; calls with equal bodies and aliases share them. A body that is a
+            library call has none: the host computes it, on every target.
         arguments: address of each input, then of each result.
     """
 
     value: Value
-    kernel: Kernel
+    kernel: Kernel | LibraryCall
     arguments: tuple[Address, ...]
 
 
@@ -50,10 +51,15 @@ def assemble(graph: Graph, target: Target, name: str) -> Artifact:
     """
     module = Module(target)
     calls, infos = [], []
+    library: dict[str, LibraryCall] = {}
     for launch in launches_of(graph, target):
         kernel = launch.kernel
         infos.append(_info(launch, graph))
-        if kernel.body:
+        if isinstance(kernel, LibraryCall):
+            library[kernel.symbol] = kernel
+            module.declare(f"declare void @{kernel.symbol}(ptr, i64)")
+            calls.append(KernelCall(kernel.symbol, 1, launch.arguments))
+        elif kernel.body:
             symbol = module.add_kernel(kernel)
             calls.append(KernelCall(symbol, kernel.tasks, launch.arguments))
     entry = "program_" + _word(name)
@@ -65,18 +71,28 @@ def assemble(graph: Graph, target: Target, name: str) -> Artifact:
         inputs=tuple(value.type.nbytes for value in graph.inputs),
         outputs=tuple(_output_plan(output) for output in graph.outputs),
         kernels=tuple(infos),
+        library=tuple(library.values()),
     )
 
 
 def kernels(graph: Graph, target: Target) -> list[Kernel]:
-    """The distinct kernels of a fused and planned graph, in the order of their first launch."""
-    named = {launch.kernel.name: launch.kernel for launch in launches_of(graph, target)}
-    return list(named.values())
+    """The distinct kernels of a fused and planned graph, in the order of their first launch.
+
+    Library calls are steps of the host between them: see ``host_steps``.
+    """
+    steps = (launch.kernel for launch in launches_of(graph, target))
+    return list({step.name: step for step in steps if isinstance(step, Kernel)}.values())
+
+
+def host_steps(graph: Graph, target: Target) -> list[LibraryCall]:
+    """The distinct library calls of a fused and planned graph: no target has kernels for them."""
+    steps = (launch.kernel for launch in launches_of(graph, target))
+    return list({step.symbol: step for step in steps if isinstance(step, LibraryCall)}.values())
 
 
 def launches_of(graph: Graph, target: Target) -> Iterator[Launch]:
     """The calls of a program in the order in which they run."""
-    lowered: dict[tuple[Graph, tuple[tuple[int, int], ...]], Kernel] = {}
+    lowered: dict[tuple[Graph, tuple[tuple[int, int], ...]], Kernel | LibraryCall] = {}
     names: dict[str, int] = {}
     for value in Launches(graph).kernels:
         body, memory = value.attrs
@@ -91,8 +107,38 @@ def launches_of(graph: Graph, target: Target) -> Iterator[Launch]:
         }
         key = (body, tuple(sorted(aliases.items())))
         if key not in lowered:
-            lowered[key] = lower(body, target, _unused(names, "k_" + _word(body.name)), aliases)
+            called = library_call_of(body)
+            name = _unused(names, ("k_" if called is None else "library_") + _word(body.name))
+            lowered[key] = (
+                lower(body, target, name, aliases)
+                if called is None
+                else _library_call(body, called, name)
+            )
         yield Launch(value, lowered[key], (*inputs, *outputs))
+
+
+def library_call_of(body: Graph) -> Value | None:
+    """The library call that a body is; None for bodies with loops."""
+    item = body.outputs[0]
+    call = item.inputs[0] if item.op is ITEM else item
+    return call if call.op.loop_class is LoopClass.LIBRARY else None
+
+
+def _library_call(body: Graph, called: Value, symbol: str) -> LibraryCall:
+    name, options, pairs = called.attrs
+    return LibraryCall(
+        symbol,
+        name,
+        options,
+        pairs,
+        operands=tuple(map(_argument, called.inputs)),
+        results=tuple(map(_argument, body.outputs)),
+    )
+
+
+def _argument(value: Value) -> tuple[ArrayType, int]:
+    """The type of an input or item of a body, and its number."""
+    return (value.dtype.short, value.shape), value.attrs[0]
 
 
 def _address(graph: Graph, value: Value) -> Address:
@@ -134,9 +180,10 @@ def _unused(names: dict[str, int], name: str) -> str:
 def _info(launch: Launch, graph: Graph) -> KernelInfo:
     body: Graph = launch.value.attrs[0]
     lines = graph.locations.get(launch.value, ())
+    kernel = launch.kernel
     return KernelInfo(
-        name=launch.kernel.name,
-        parallel_tasks=launch.kernel.tasks,
+        name=kernel.symbol if isinstance(kernel, LibraryCall) else kernel.name,
+        parallel_tasks=1 if isinstance(kernel, LibraryCall) else kernel.tasks,
         bytes=_bytes(body, launch.arguments),
         flops=sum(map(_flops, body.values())),
         locations=tuple(f"{file}:{line}" for file, line in lines),
@@ -155,8 +202,9 @@ def _bytes(body: Graph, arguments: tuple[Address, ...]) -> int:
             if operand is start_of_update(value) and arguments[operand.attrs[0]] == arguments[-1]:
                 changed = value.inputs[-1].type.nbytes
                 written += changed - value.type.nbytes
-                # Sums are read before they are written, replaced elements are not.
-                part = changed // operand.dtype.itemsize if value.op.name == "scatter_add" else 0
+                # What is combined is read before it is written, replaced elements are not.
+                combined = value.op.name == "scatter" and value.attr("combine") != "set"
+                part = changed // operand.dtype.itemsize if combined else 0
             read[operand] += part * operand.dtype.itemsize
     return written + sum(min(count, value.type.nbytes) for value, count in read.items())
 

@@ -6,12 +6,23 @@ This file only names what users import; every function lives in the module of it
 
 from treadle import (
     autograd as autograd,
+    fft as fft,
+    linalg as linalg,
+    backends as backends,
+    cuda as cuda,
+    distributions as distributions,
     methods,
+    masked as masked,
     nn as nn,
     optim as optim,
+    random as random,
     return_types as return_types,
+    special as special,
+    signal as signal,
     utils as utils,
+    version as version,
 )
+from treadle.attributes import *
 from treadle.autograd.grad_mode import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,
@@ -19,25 +30,78 @@ from treadle.autograd.grad_mode import (
     no_grad as no_grad,
     set_grad_enabled as set_grad_enabled,
 )
-from treadle.device import device as device
+from treadle.configuration import *
+from treadle.device import (
+    device as device,
+    get_default_device as get_default_device,
+    set_default_device as set_default_device,
+)
 from treadle.dtypes import *
 from treadle.engine import (
     reset_statistics as reset_statistics,
     statistics as statistics,
     synchronize as synchronize,
 )
+from treadle.functions.complex_numbers import *
 from treadle.functions.contraction import *
+from treadle.functions.counting import *
+from treadle.functions.covariance import *
 from treadle.functions.creation import *
+from treadle.functions.data import *
+from treadle.functions.cumulative import *
+from treadle.functions.diagonals import *
+from treadle.functions.differences import *
+from treadle.functions.extrema import *
+from treadle.functions.facts import *
+from treadle.functions.gathering import *
+from treadle.functions.index_assignment import *
 from treadle.functions.indexing import *
 from treadle.functions.joining import *
+from treadle.functions.layers import *
+from treadle.functions.moments import *
 from treadle.functions.movement import *
+from treadle.functions.norms import *
 from treadle.functions.pointwise import *
+from treadle.functions.positions import *
+from treadle.functions.quantiles import *
 from treadle.functions.random import *
+from treadle.functions.ranges import *
+from treadle.functions.rearranging import *
 from treadle.functions.reduction import *
+from treadle.functions.sampling import *
+from treadle.functions.searching import *
+from treadle.functions.slicing import *
+from treadle.functions.special import *
+from treadle.functions.sorting import *
+from treadle.functions.striding import *
+from treadle.functions.view_copies import *
+from treadle.layouts import *
+from treadle.functions.vectors import *
+from treadle.functions.view_scatter import *
+from treadle.functions.windows import *
+from treadle.linalg.names import *
+from treadle.interchange import from_dlpack as from_dlpack
 from treadle.printing import set_printoptions as set_printoptions
+from treadle.random import (
+    Generator as Generator,
+    default_generator as default_generator,
+    get_rng_state as get_rng_state,
+    initial_seed as initial_seed,
+    manual_seed as manual_seed,
+    seed as seed,
+    set_rng_state as set_rng_state,
+)
 from treadle.size import Size as Size
+from treadle.storages import (
+    TypedStorage as TypedStorage,
+    UntypedStorage as UntypedStorage,
+    is_storage as is_storage,
+)
 from treadle.tensor import Tensor as Tensor
+from treadle.tensor_types import *
+from treadle.version import __version__ as __version__
+
+from treadle.utils import dlpack as _dlpack  # noqa: E402, F401  # is utils.dlpack
 
 methods.install()
 
-__version__ = "0.1.0"

@@ -19,12 +19,12 @@ from treadle.ir import settings
 from treadle.ir.interpreter import interpret
 from treadle.ir.types import CPU, Device, TensorType, dtype_of
 from treadle.ir.value import Value, forget, interned_count
-from treadle.memory_sharing import export, watch_array
+from treadle.memory_sharing import SharedMemory, export, shared_buffer, watch_array
 from treadle.runtime.memory import Buffer
 from treadle.runtime.statistics import counters
 from treadle.tracer.segment import Request, Segment, recorder, set_evaluator
 from treadle.tracer.storage import Storage
-from treadle.views import View, whole
+from treadle.views import TypedView, View, whole
 
 Runner: TypeAlias = Callable[[Sequence[Buffer]], list[Buffer]]
 # Inputs (used or not, they decide the table of buffers), outputs, donated slots.
@@ -181,6 +181,8 @@ def read_part(segment: Segment, storage: Storage, view: View) -> Value:
     """
     buffer = storage.buffer
     assert buffer is not None
+    if isinstance(view, TypedView):
+        return views.read(segment.read(storage), view)
     steps = zip(view.size, view.stride, strict=True)
     span = 1 + sum((extent - 1) * stride for extent, stride in steps)
     if span >= storage.type.numel or 0 in view.size:
@@ -242,9 +244,17 @@ def array_of(storage: Storage, view: View | None) -> npt.NDArray[Any]:
     array = _array(storage.buffer, storage.type)
     if view is None or view == whole(storage.type.shape):
         return array
-    steps = tuple(step * array.itemsize for step in view.stride)
-    start = array.reshape(-1)[view.offset :]
-    return np.lib.stride_tricks.as_strided(start, view.size, steps)
+    return _seen(array, view)
+
+
+def _seen(array: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
+    """The elements of a view of a storage's array."""
+    flat = array.reshape(-1)
+    if isinstance(view, TypedView):
+        flat = flat[: len(flat) - len(flat) % 2] if view.dtype.is_complex else flat
+        flat = flat.view(view.dtype.numpy)
+    steps = tuple(step * flat.itemsize for step in view.stride)
+    return np.lib.stride_tricks.as_strided(flat[view.offset :], view.size, steps)
 
 
 def expose(storage: Storage, view: View | None) -> npt.NDArray[Any]:
@@ -260,13 +270,24 @@ def expose(storage: Storage, view: View | None) -> npt.NDArray[Any]:
     storage.exposed = alive if previous is None else lambda: previous() or alive()
     if view is None or view == whole(storage.type.shape):
         return array
-    steps = tuple(step * array.itemsize for step in view.stride)
-    return np.lib.stride_tricks.as_strided(array.reshape(-1)[view.offset :], view.size, steps)
+    return _seen(array, view)
 
 
 def synchronize() -> None:
     """Computes everything that is pending."""
     recorder.evaluate()
+
+
+def share_between_processes(storage: Storage) -> None:
+    """Moves concrete memory to where forked processes share it."""
+    if isinstance(storage.buffer.owner, SharedMemory):
+        return
+    shared = shared_buffer(storage.type.nbytes)
+    _array(shared, storage.type)[...] = _array(storage.buffer, storage.type)
+    storage.buffer = shared
+    storage.segment = storage.value = None
+    # Other processes may read and write at any time.
+    storage.exposed = lambda: True
 
 
 def statistics() -> Statistics:

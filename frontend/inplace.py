@@ -5,21 +5,23 @@ Views write into their base; autograd's history moves with the contents.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import functools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from treadle import views
-from treadle.autograd_graph.node import Node, edge_of, modified_view
+from treadle.autograd_graph.node import Node, edge_of, modified_view, node_class
 from treadle.autograd_graph.template import Signature
 from treadle.ir import build as b
+from treadle.ir.types import element_count
 from treadle.ir.value import Value
 from treadle.operation import Call, Function, Operation, finish
-from treadle.promotion import scalar_name
+from treadle.out_argument import accepts_out
+from treadle.promotion import CATEGORY, cpp_name, scalar_name
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 from treadle.views import View
-
-_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
 def inplace(function: Function) -> Callable[..., Tensor]:
@@ -34,29 +36,90 @@ def inplace(function: Function) -> Callable[..., Tensor]:
     return method
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+# What runs for a call whose arguments were checked: an operation and its arguments.
+Plan: TypeAlias = "tuple[Function, tuple[Any, ...]]"
+
+
+class Planned(Protocol):
+    """A function of tensors, and how to run it in place on its first argument."""
+
+    in_place: Callable[..., Tensor]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor: ...
+
+
+def accepts_separate_out(function: F) -> F:
+    """As ``accepts_out``, for functions whose ``out`` must have the result's dtype and may share
+    no memory with an argument."""
+    with_out = accepts_out(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        if out is None:
+            return function(*args, **kwargs)
+        tensors = [item for item in (*args, *kwargs.values()) if isinstance(item, Tensor)]
+        if isinstance(out, Tensor):
+            _check_memory(out, tensors, False)
+            if out.dtype is not tensors[0].dtype:
+                raise RuntimeError(
+                    f"Expected out tensor to have dtype {cpp_name(tensors[0].dtype)}, but got "
+                    f"{cpp_name(out.dtype)} instead"
+                )
+        return with_out(*args, out=out, **kwargs)
+
+    return cast(F, call)
+
+
+def planned(plan: Callable[..., Plan]) -> Planned:
+    """Makes checks of arguments, which say what to run, a function with ``out=``; its
+    ``in_place`` writes the result into its first argument, which no other one may share."""
+
+    @accepts_separate_out
+    @functools.wraps(plan)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        function, arguments = plan(*args, **kwargs)
+        made: Tensor = function(*arguments)
+        return made
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return run_in_place(plan(self, *args, **kwargs))
+
+    method.__name__ = f"{plan.__name__}_"
+    method.__doc__ = f"In-place ``{plan.__name__}``."
+    made: Any = call
+    made.in_place = method
+    return cast(Planned, made)
+
+
+def run_in_place(plan: Plan) -> Tensor:
+    """Writes a result into its operation's first argument, which no other one may share."""
+    function, arguments = plan
+    return assign(arguments[0], function.operation, arguments, {}, same=False)
+
+
 def assign(
     target: Tensor,
     operation: Operation,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     overlap: bool = False,
+    same: bool = True,
 ) -> Tensor:
     """Runs an operation and makes its result the contents of ``target``, whose elements may
-    share memory only with ``overlap``.
+    share memory only with ``overlap``. With ``same``, an argument may be the target itself.
 
-    Raises RuntimeError, before anything changes, for a leaf that requires gradients, and where
-    shape or dtype of the result do not fit.
+    Raises RuntimeError, before anything changes, for a leaf that requires gradients, where shape
+    or dtype of the result do not fit, and where an argument shares a part of the target's memory.
     """
     call = Call(operation, args, kwargs)
     result = _fitting(call.result, target)
-    if not overlap and target._view is not None and target._view.overlaps():
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
+    if not overlap:
+        first = bool(call.tensors) and call.tensors[0] is target
+        _check_memory(target, call.tensors[first:], same)
     if call.tracked:
         _check_history(target)
-    if not call.tracked or not target.dtype.is_floating_point:
+    if not call.tracked or target.dtype.kind not in "fc":
         target._replace(result)
         finish(recorder.segment)
         return target
@@ -70,8 +133,42 @@ def assign(
         target._requires_grad = True
         target._grad_fn, target._output_nr = node, 0
         target._changes += 1
+        target._storage.writer = weakref.ref(node)
     finish(recorder.segment)
     return target
+
+
+def _check_memory(target: Tensor, arguments: Sequence[Tensor], same: bool) -> None:
+    """RuntimeError where the result of a write would depend on the order of its elements.
+
+    The rule of PyTorch's ``get_overlap_status`` (ATen/MemoryOverlap.cpp): layouts with gaps are
+    not judged.
+    """
+    if target._view is not None and target._view.overlaps():
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a "
+            "single memory location. Please clone() the tensor before performing the operation."
+        )
+    for argument in arguments:
+        if argument._storage is not target._storage or (argument is target and same):
+            continue
+        mine, other = _run_of_memory(target), _run_of_memory(argument)
+        alike = mine == other and target._layout.stride == argument._layout.stride
+        if mine[0] < other[1] and other[0] < mine[1] and not (same and alike):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to "
+                "tensor refer to a single memory location. Please clone() the tensor before "
+                "performing the operation."
+            )
+
+
+def _run_of_memory(tensor: Tensor) -> tuple[int, int]:
+    """Where in its storage a tensor begins and ends, in bytes; nowhere if there are gaps."""
+    layout = tensor._layout
+    if not layout.is_dense():
+        return (0, 0)
+    size = tensor.dtype.itemsize
+    return (layout.offset * size, (layout.offset + element_count(layout.size)) * size)
 
 
 def _state_of(tensor: Tensor) -> tuple[Any, int, int]:
@@ -81,7 +178,7 @@ def _state_of(tensor: Tensor) -> tuple[Any, int, int]:
 
 def _fitting(result: Value, target: Tensor) -> Value:
     """The result in the dtype and shape of the target."""
-    if _CATEGORY[result.dtype.kind] > _CATEGORY[target.dtype.kind]:
+    if CATEGORY[result.dtype.kind] > CATEGORY[target.dtype.kind]:
         raise RuntimeError(
             f"result type {scalar_name(result.dtype)} can't be cast to the desired output type "
             f"{scalar_name(target.dtype)}"
@@ -114,7 +211,7 @@ def _node(call: Call, name: str, target: Tensor) -> Node:
     """The node of an in-place call. Values are immutable, so that overwriting ``target`` does not
     disturb the gradient: only the other arguments are watched for changes."""
     segment = call.segment
-    node = Node(
+    node = node_class(name)(
         name,
         Signature(call.operation, tuple(call.values), call.named, call.templates),
         tuple(tensor._value(segment) for tensor in call.tensors),
@@ -133,12 +230,12 @@ def _write_view(target: Tensor, call: Call, result: Value) -> None:
     base = target._base
     layout = target._layout
     assert base is not None
-    inner = call.operation
+    inner, dtype = call.operation, target.dtype
     first_is_target = bool(call.tensors) and call.tensors[0] is target
 
     def copy_slices(whole: Value, *args: Any, **kwargs: Any) -> Value:
         arguments = (views.read(whole, layout), *args) if first_is_target else args
-        part = b.cast(inner.body(*arguments, **kwargs), whole.dtype)
+        part = b.cast(inner.body(*arguments, **kwargs), dtype)
         return views.write(whole, part, layout)
 
     row = _copy_slices_row(inner, layout, first_is_target, copy_slices)
@@ -146,7 +243,7 @@ def _write_view(target: Tensor, call: Call, result: Value) -> None:
     tensors = [base, *(call.tensors[1:] if first_is_target else call.tensors)]
     segment = call.segment
     whole = base._value(segment)
-    node = Node(
+    node = node_class("CopySlices")(
         "CopySlices",
         Signature(row, (whole, *others), call.named, {}),
         tuple(tensor._value(segment) for tensor in tensors),

@@ -5,6 +5,7 @@ Memory that another library can see must not be read late or written early.
 
 from __future__ import annotations
 
+import mmap
 import sys
 import weakref
 from collections.abc import Callable
@@ -52,3 +53,18 @@ def watch_array(array: npt.NDArray[Any]) -> Callable[[], bool]:
         return found is not None and sys.getrefcount(found) > 3
 
     return seen
+
+
+class SharedMemory:
+    """Memory that forked processes see and write to as this one does."""
+
+    def __init__(self, nbytes: int) -> None:
+        self._map = mmap.mmap(-1, max(nbytes, 1))
+        self._bytes = np.frombuffer(self._map, np.uint8)
+        self.address: int = self._bytes.__array_interface__["data"][0]
+
+
+def shared_buffer(nbytes: int) -> Buffer:
+    """A buffer in memory that forked processes share."""
+    memory = SharedMemory(nbytes)
+    return Buffer.borrow(memory.address, nbytes, memory)

@@ -11,16 +11,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from treadle import engine
-from treadle.autograd_graph.node import Node, edge_of
+from treadle.autograd_graph.node import Node, edge_of, node_class
 from treadle.autograd_graph.template import (
     GradientRule,
     Signature,
     Templates,
     forget_templates,
 )
+from treadle.ir.errors import UnsupportedDTypeError
 from treadle.ir.types import DType, TensorType, float32
 from treadle.ir.value import Value
-from treadle.out_argument import write_out
+from treadle.out_argument import NUMPY_NAMES, write_out
+from treadle.promotion import scalar_name
 from treadle.static_key import static_key
 from treadle.tensor import Tensor, new_tensor, scalar_tensor
 from treadle.tracer.locations import forget_places, note, place
@@ -35,8 +37,6 @@ Body = Callable[..., Any]
 _memo: dict[Any, tuple[Any, Templates]] = {}
 # Calls that differ in their Python numbers alone -> how many different ones there were.
 _variations: dict[Any, int] = {}
-# NumPy's names of arguments, which PyTorch takes too.
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x1": "input", "x2": "other"}
 _NUMBER = object()  # stands for any number in the key of such calls
 # From so many on, the numbers of such calls are inputs of the program rather than constants.
 VARIATION_LIMIT = 3
@@ -150,6 +150,9 @@ class Call:
         """What the body makes of the arguments; TypeError in PyTorch's words where they misfit."""
         try:
             return operation.body(*self.values, **self.named)
+        except UnsupportedDTypeError as error:
+            name, kind = operation.body.__name__.strip("_"), scalar_name(error.dtype)
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{kind}'") from None
         except (AttributeError, TypeError):
             _check_tensors(operation.body, self.values, self.named)
             raise
@@ -206,7 +209,7 @@ class Call:
         segment = self.segment
         result = self.result
         storages = [tensor._storage for tensor in (*self.tensors, *outputs)]
-        node = Node(
+        node = node_class(self.operation.name)(
             self.operation.name,
             Signature(self.operation, tuple(self.values), self.named, self.templates),
             tuple(self.inputs),
@@ -357,9 +360,9 @@ def operation(
             if not kwargs:
                 return dispatch(row, args, kwargs)
             out = kwargs.pop("out", None)
-            named = {_NUMPY_NAMES.get(name, name): item for name, item in kwargs.items()}
+            named = {NUMPY_NAMES.get(name, name): item for name, item in kwargs.items()}
             results = dispatch(row, args, named)
-            return results if out is None else write_out(results, out)
+            return results if out is None else write_out(results, out, args)
 
         function: Any = call
         function.operation = row

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from treadle.promotion import scalar_name
@@ -12,6 +13,8 @@ from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+# NumPy's names of arguments, which PyTorch takes too.
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x1": "input", "x2": "other"}
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -20,16 +23,34 @@ def accepts_out(function: F) -> F:
     """Gives a function of tensors the keyword argument ``out``: a tensor, or one for each result.
 
     As in PyTorch the results are converted to the dtypes of ``out`` where its category allows,
-    and an ``out`` of another shape is resized, with a warning unless it is empty.
+    and an ``out`` of another shape is resized, with a warning unless it is empty. NumPy's names
+    of arguments work too, and a first argument that is no tensor is a TypeError.
     """
 
     @functools.wraps(function)
-    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        if out is None:
-            return function(*args, **kwargs)
-        return write_out(function(*args, **kwargs), out, args)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out = None
+        if kwargs:
+            out = kwargs.pop("out", None)
+            kwargs = {NUMPY_NAMES.get(name, name): item for name, item in kwargs.items()}
+        try:
+            results = function(*args, **kwargs)
+        except AttributeError:
+            refuse_other_than_tensor(function, args)
+            raise
+        return results if out is None else write_out(results, out, args)
 
     return call  # type: ignore[return-value]
+
+
+def refuse_other_than_tensor(function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    """TypeError where the first argument of a function of tensors is something else."""
+    if args and not isinstance(args[0], (Tensor, tuple, list)):
+        first = next(iter(inspect.signature(function).parameters))
+        raise TypeError(
+            f"{function.__name__}(): argument '{first}' (position 1) must be Tensor, not "
+            f"{type(args[0]).__name__}"
+        ) from None
 
 
 def write_out(results: Any, out: Any, arguments: Any = ()) -> Any:
@@ -47,7 +68,8 @@ def write_out(results: Any, out: Any, arguments: Any = ()) -> Any:
 
 
 def _write(result: Tensor, out: Tensor, arguments: Any) -> None:
-    _check(result, out, arguments)
+    _check(result, out)
+    _check_memory(result, out, arguments)
     if tuple(out.shape) != tuple(result.shape):
         if out.shape.numel():
             warnings.warn(
@@ -69,7 +91,7 @@ def _write(result: Tensor, out: Tensor, arguments: Any) -> None:
         recorder.grad_enabled = enabled
 
 
-def _check(result: Tensor, out: Tensor, arguments: Any) -> None:
+def _check(result: Tensor, out: Tensor) -> None:
     if recorder.grad_enabled and (result.requires_grad or out.requires_grad):
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of "
@@ -84,3 +106,25 @@ def _check(result: Tensor, out: Tensor, arguments: Any) -> None:
         raise RuntimeError(
             f"Expected out tensor to have device {result.device}, but got {out.device} instead"
         )
+
+
+def _tensors(arguments: Any) -> Iterator[Tensor]:
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            yield argument
+        elif isinstance(argument, (tuple, list)):
+            yield from _tensors(argument)
+
+
+def _check_memory(result: Tensor, out: Tensor, arguments: Any) -> None:
+    """RuntimeError where ``out`` is a part of an argument: only all of one may be overwritten."""
+    for argument in _tensors(arguments):
+        if argument._storage is not out._storage:
+            continue
+        mine, other = out._layout, argument._layout
+        if mine.shares(other) and not (mine == other and out.shape == result.shape):
+            raise RuntimeError(
+                "unsupported operation: some elements of the input tensor and the written-to "
+                "tensor refer to a single memory location. Please clone() the tensor before "
+                "performing the operation."
+            )

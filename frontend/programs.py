@@ -19,6 +19,7 @@ import treadle.runtime
 from treadle.codegen import program as assembler
 from treadle.codegen.artifact import Artifact
 from treadle.codegen.target import Target
+from treadle.ir.complex_values.pairs import with_pairs
 from treadle.ir.errors import PassError
 from treadle.ir.graph import Graph
 from treadle.ir.interpreter import interpret
@@ -38,10 +39,10 @@ _observers: list[Observer] = []
 
 
 def graph_of(request: Request) -> Graph:
-    """The graph of a request, with the user lines of its values."""
+    """The graph of a request, with the user lines of its values and pairs for complex ones."""
     values = topological(request.outputs)
     lines = {value: _shown(value) for value in values if locations.lines_of(value)}
-    return Graph("step", request.inputs, request.outputs, lines, request.donated)
+    return with_pairs(Graph("step", request.inputs, request.outputs, lines, request.donated))
 
 
 def _shown(value: Value) -> tuple[tuple[str, int], ...]:

@@ -10,6 +10,8 @@ def static_key(argument: Any) -> Any:
     kind = type(argument)
     if kind is float or kind is int or kind is bool:
         return (kind, argument) if argument and argument == argument else (kind, repr(argument))
+    if kind is complex:
+        return (kind, repr(argument))
     if kind is tuple or kind is list:
         return (kind, *map(static_key, argument))
     if kind is dict:

@@ -14,13 +14,16 @@ import numpy.typing as npt
 
 from treadle import engine, views
 from treadle.autograd_graph.node import MODIFIED_BASE, AccumulateGrad, Node, modified_view
-from treadle.ir.types import Device, DType, TensorType
+from treadle.device import device, public_device
+from treadle.ir.types import Device, DType, TensorType, bfloat16
 from treadle.ir.value import Value
+from treadle.layouts import channels_lie_innermost, contiguous_format, memory_format
+from treadle.promotion import cpp_name, scalar_name
 from treadle.printing import tensor_repr
-from treadle.size import Size
+from treadle.size import Size, size_of
 from treadle.tracer.segment import Segment, recorder
 from treadle.tracer.storage import Storage
-from treadle.views import View
+from treadle.views import TypedView, View
 
 
 class Tensor:
@@ -129,17 +132,18 @@ class Tensor:
     @property
     def shape(self) -> Size:
         """Extents."""
-        return Size(self._storage.type.shape if self._view is None else self._view.size)
+        return size_of(self._storage.type.shape if self._view is None else self._view.size)
 
     @property
     def dtype(self) -> DType:
         """Element type."""
-        return self._storage.type.dtype
+        view = self._view
+        return view.dtype if isinstance(view, TypedView) else self._storage.type.dtype
 
     @property
-    def device(self) -> Device:
+    def device(self) -> device:
         """Where the memory is."""
-        return self._storage.type.device
+        return public_device(self._storage.type.device)
 
     @property
     def ndim(self) -> int:
@@ -154,15 +158,33 @@ class Tensor:
     def stride(self, dim: int | None = None) -> Any:
         """Steps in elements along every axis, or along one."""
         stride = self._layout.stride
-        return stride if dim is None else stride[dim]
+        return stride if dim is None else stride[self._axis(dim)]
+
+    def size(self, dim: int | None = None) -> Any:
+        """Extents, or the extent of one axis."""
+        return self.shape if dim is None else self.shape[self._axis(dim)]
+
+    def _axis(self, dim: int) -> int:
+        """An axis that may count from the end; IndexError in PyTorch's words for another."""
+        rank = self.ndim
+        if not -max(rank, 1) <= dim < max(rank, 1) or not rank:
+            if not rank:
+                raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-rank}, {rank - 1}], but "
+                f"got {dim})"
+            )
+        return dim
 
     def storage_offset(self) -> int:
         """Position of the first element in the storage."""
         return self._layout.offset
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
-        return self._view is None or self._view.is_contiguous()
+    def is_contiguous(self, memory_format: memory_format | None = None) -> bool:
+        """Whether the elements lie in row-major order (or the format's) without gaps."""
+        if memory_format in (None, contiguous_format):
+            return self._view is None or self._view.is_contiguous()
+        return channels_lie_innermost(self._layout.size, self._layout.stride, memory_format)
 
     @property
     def _version(self) -> int:
@@ -205,8 +227,8 @@ class Tensor:
                 "computed variable in a subgraph that doesn't require differentiation use "
                 "var_no_grad = var.detach()."
             )
-        if wanted and not self.dtype.is_floating_point:
-            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        if wanted and self.dtype.kind not in "fc":
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         self._requires_grad = bool(wanted)
 
     @property
@@ -233,17 +255,14 @@ class Tensor:
                     f"assigned grad expected to be a Tensor or None but got grad of type "
                     f"{type(grad).__name__}"
                 )
-            if grad.shape != self.shape:
-                raise RuntimeError(
-                    f"assigned grad has data of a different size: expected {list(self.shape)}, "
-                    f"found {list(grad.shape)}"
-                )
-            if grad.dtype is not self.dtype or grad.device != self.device:
-                raise RuntimeError(
-                    f"assigned grad has data of a different type: expected {self.dtype} on "
-                    f"{self.device}, found {grad.dtype} on {grad.device}"
-                )
+            if grad is self:
+                raise RuntimeError("can't assign Variable as its own grad")
+            check_gradient(self, grad)
         self._grad = grad
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     def _accumulator(self) -> AccumulateGrad:
         """The end of the autograd graph at this leaf."""
@@ -260,6 +279,8 @@ class Tensor:
 
     @data.setter
     def data(self, new: Tensor) -> None:
+        if not isinstance(new, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
         self._storage = new._storage
         self._view = new._view
         self._cached = None
@@ -296,7 +317,8 @@ class Tensor:
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter(self.unbind(0))
+        parts: tuple[Tensor, ...] = self.unbind(0)
+        return iter(parts)
 
     def __hash__(self) -> int:
         return id(self)
@@ -304,7 +326,7 @@ class Tensor:
     def __repr__(self) -> str:
         node = self.grad_fn
         return tensor_repr(
-            self._concrete(),
+            _plain(self._concrete()),
             self.dtype,
             requires_grad=self._requires_grad,
             grad_fn_name=None if node is None else node.label,
@@ -312,7 +334,7 @@ class Tensor:
         )
 
     def __format__(self, spec: str) -> str:
-        if not self.ndim:
+        if not self.ndim and type(self) is Tensor:
             return format(self.item(), spec)
         return object.__format__(self, spec)
 
@@ -321,11 +343,11 @@ class Tensor:
         array = self._concrete()
         if array.size != 1:
             raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
-        return array.item()
+        return _plain(array).item()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers, or one number; computes what is pending."""
-        return self._concrete().tolist()
+        return _plain(self._concrete()).tolist()
 
     def __bool__(self) -> bool:
         count = self.shape.numel()
@@ -335,53 +357,58 @@ class Tensor:
         return bool(self.item())
 
     def __float__(self) -> float:
-        return float(self._number())
+        return float(self._real_number("double"))
 
     def __int__(self) -> int:
-        return int(self._number())
+        return int(self._real_number("int64_t"))
 
     def _number(self) -> Any:
         if self.shape.numel() != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self.item()
 
+    def _real_number(self, kind: str) -> Any:
+        number = self._number()
+        if isinstance(number, complex):
+            if number.imag:
+                raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+            return number.real
+        return number
+
+    def __complex__(self) -> complex:
+        return complex(self._number())
+
+    def __contains__(self, element: Any) -> bool:
+        if not isinstance(element, (Tensor, int, float, complex)):
+            raise RuntimeError(
+                "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+                f"{type(element)}."
+            )
+        return bool((self == element).any().item())
+
     def __index__(self) -> int:
         if self.dtype.is_floating_point or self.shape.numel() != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.item())
 
-    def numpy(self, *, force: bool = False) -> npt.NDArray[Any]:
-        """The elements as an array that shares this memory; computes what is pending."""
-        if self._requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        recorder_evaluate(self)
-        return engine.expose(self._storage, self._view)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            return array.astype(dtype)
-        return np.array(array) if copy else array
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
-        if not self.is_leaf:
-            raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
-                "protocol at the moment. Call detach() first to copy the contents alone."
-            )
-        if id(self) not in memo:
-            copy = from_array(np.array(self.detach()._concrete()), self.device)
-            copy._requires_grad = self._requires_grad
-            memo[id(self)] = copy
-        found: Tensor = memo[id(self)]
-        return found
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        array = np.array(self.detach()._concrete())
-        return _rebuild, (array, str(self.device), self._requires_grad)
+def check_gradient(tensor: Tensor, grad: Tensor) -> None:
+    """RuntimeError in PyTorch's words for a gradient that does not fit a tensor."""
+    if grad.shape != tensor.shape:
+        raise RuntimeError(
+            f"attempting to assign a gradient of size '{list(grad.shape)}' to a tensor of size "
+            f"'{list(tensor.shape)}'. Please ensure that the gradient and the tensor are the same "
+            "size"
+        )
+    if grad.dtype is not tensor.dtype:
+        raise RuntimeError(
+            f"attempting to assign a gradient with dtype '{cpp_name(grad.dtype)}' to a tensor "
+            f"with grad_dtype '{scalar_name(tensor.dtype)}'. The gradient must match the tensor's "
+            "grad_dtype (defaults to the tensor's dtype). You can set the tensor's grad_dtype "
+            "attribute with a specific dtype, or None to allow any dtype. Set grad_dtype with "
+            "caution. Diverging the dtypes of a tensor and its gradient may break downstream "
+            "systems that assume they match."
+        )
 
 
 _view_node: list[Callable[[Tensor, Tensor], Node | None]] = []
@@ -421,6 +448,11 @@ def scalar_tensor(value: float, type: TensorType) -> Tensor:
     return from_array(np.array(value, type.dtype.numpy), type.device)
 
 
+def _plain(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Elements of a dtype from outside NumPy in one that Python has numbers for."""
+    return array.astype(np.float32) if array.dtype == bfloat16.numpy else array
+
+
 def recorder_evaluate(tensor: Tensor) -> None:
     """Computes what is pending if the tensor's storage needs it."""
     recorder.compute(tensor._storage)
@@ -430,8 +462,3 @@ def evaluation_boundary() -> None:
     """Computes what is pending: the end of an outermost module call without gradients."""
     recorder.evaluate()
 
-
-def _rebuild(array: npt.NDArray[Any], device: str, requires_grad: bool) -> Tensor:
-    tensor = from_array(array, Device(device))
-    tensor._requires_grad = requires_grad
-    return tensor

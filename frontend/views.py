@@ -6,10 +6,10 @@ Strides and offsets count elements of the storage's row-major contents, as in Py
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from treadle.ir import build
-from treadle.ir.types import Shape, contiguous_strides, element_count
+from treadle.ir.types import DType, Shape, contiguous_strides, element_count
 from treadle.ir.value import Value
 
 
@@ -36,6 +36,55 @@ class View(NamedTuple):
         """Whether elements share memory because an extent was expanded."""
         return any(s == 0 and e > 1 for e, s in zip(self.size, self.stride, strict=True))
 
+    def is_dense(self) -> bool:
+        """Whether the elements fill a run of memory, each place once, in any order of axes."""
+        axes = [(s, e) for e, s in zip(self.size, self.stride, strict=True) if e != 1]
+        expected = 1
+        for stride, extent in sorted(axes):
+            if stride != expected:
+                return False
+            expected *= extent
+        return True
+
+
+class TypedView(View):
+    """A view under another element type than its storage's, in numbers of such elements.
+
+    The parts of a complex storage's elements, or pairs of a real storage's as complex elements.
+    """
+
+    dtype: DType
+
+    def __new__(cls, layout: View, dtype: DType) -> TypedView:
+        """A layout seen under an element type."""
+        made = super().__new__(cls, *layout)
+        made.dtype = dtype
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, TypedView) and other.dtype is self.dtype
+        return same and tuple(self) == tuple(other)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((*self, self.dtype))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TypedView, (View(*self), self.dtype)
+
+
+def pairs(layout: View) -> View:
+    """The parts of complex elements along a new last axis, where they lie."""
+    size, stride, offset = layout
+    return View((*size, 2), (*(2 * step for step in stride), 1), 2 * offset)
+
+
+def under(layout: View, dtype: DType, stored: DType) -> View:
+    """The layout of elements of a type over a storage of another one."""
+    return View(*layout) if dtype is stored else TypedView(layout, dtype)
+
 
 def whole(shape: Shape) -> View:
     """The view of a tensor that is its storage."""
@@ -44,6 +93,10 @@ def whole(shape: Shape) -> View:
 
 def read(base: Value, view: View) -> Value:
     """The elements of a view as a value over the contents of its storage."""
+    if isinstance(view, TypedView):
+        if view.dtype.is_complex:
+            return build.view_as_complex(read(base, pairs(view)))
+        return read(build.view_as_real(base), View(*view))
     if view.size == base.shape and view == whole(base.shape):
         return base
     count = element_count(view.size)
@@ -67,6 +120,10 @@ def _as_permutation(view: View) -> tuple[tuple[int, ...], Shape] | None:
 
 def write(base: Value, part: Value, view: View) -> Value:
     """The contents of a storage with the elements of a view replaced."""
+    if isinstance(view, TypedView):
+        if view.dtype.is_complex:
+            return write(base, build.view_as_real(part), pairs(view))
+        return build.view_as_complex(write(build.view_as_real(base), part, View(*view)))
     if element_count(view.size) == base.type.numel and view.offset == 0 and view.is_contiguous():
         return build.reshape(part, base.shape)
     return build.view_update(base, part, view.size, view.stride, view.offset)

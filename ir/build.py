@@ -7,10 +7,27 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
-from treadle.ir.ops import contraction, elementwise, indexing, movement, random, reduction, source
+from treadle.ir.errors import UnsupportedDTypeError
+from treadle.ir.library import function_named
+from treadle.ir.ops import (
+    contraction,
+    elementwise,
+    indexing,
+    movement,
+    random,
+    reduction,
+    scan,
+    sort as sorting,
+    source,
+)
+from treadle.ir.ops.kernel import ITEM
+from treadle.ir.ops.library import LIBRARY
 from treadle.ir.types import (
     CPU,
+    ComplexScalar,
     Device,
     DType,
     Scalar,
@@ -19,6 +36,30 @@ from treadle.ir.types import (
     contiguous_strides,
 )
 from treadle.ir.value import ARITHMETIC, Op, Value, make
+
+P = ParamSpec("P")
+
+
+def _by_parts(
+    build: Callable[Concatenate[Value, P], Value],
+) -> Callable[Concatenate[Value, P], Value]:
+    """A builder that composes ops on the parts of a complex first operand."""
+
+    @wraps(build)
+    def dispatch(x: Value, /, *args: P.args, **kwargs: P.kwargs) -> Value:
+        if x.type.dtype.kind == "c":
+            return complex_values.BUILDERS[build.__name__](x, *args, **kwargs)
+        return build(x, *args, **kwargs)
+
+    return dispatch
+
+
+def _of_complex(op: Op, dtype: DType) -> Callable[..., Value]:
+    """What an op means on complex operands."""
+    found = complex_values.BUILDERS.get(op.name)
+    if found is None:
+        raise UnsupportedDTypeError(op.name, dtype)
+    return found
 
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
@@ -38,9 +79,12 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     return tuple(result)
 
 
-def constant(value: Scalar, dtype: DType, device: Device = CPU) -> Value:
-    """A 0-d constant."""
-    number: Scalar = value
+def constant(value: ComplexScalar, dtype: DType, device: Device = CPU) -> Value:
+    """A 0-d constant; of a complex number the real part where the dtype is real."""
+    if dtype.kind == "c":
+        return complex_values.BUILDERS["constant"](value, dtype, device)
+    number: Scalar = value.real if isinstance(value, complex) else value
+    value = number
     if dtype.is_floating_point:
         number = float(value)
     elif dtype is bool_:
@@ -50,12 +94,12 @@ def constant(value: Scalar, dtype: DType, device: Device = CPU) -> Value:
     return make(source.CONSTANT, (), (number, dtype, device))
 
 
-def full(shape: Sequence[int], value: Scalar, dtype: DType, device: Device = CPU) -> Value:
+def full(shape: Sequence[int], value: ComplexScalar, dtype: DType, device: Device = CPU) -> Value:
     """A constant expanded to a shape."""
     return broadcast_to(constant(value, dtype, device), shape)
 
 
-def constant_like(like: Value, value: Scalar) -> Value:
+def constant_like(like: Value, value: ComplexScalar) -> Value:
     """A constant with the shape, dtype and device of another value."""
     return full(like.shape, value, like.dtype, like.type.device)
 
@@ -63,6 +107,8 @@ def constant_like(like: Value, value: Scalar) -> Value:
 def iota(shape: Sequence[int], axis: int, dtype: DType, device: Device = CPU) -> Value:
     """The position along ``axis`` at every element of a shape."""
     shape = tuple(shape)
+    if dtype.kind == "c":
+        return cast(iota(shape, axis, dtype.to_real(), device), dtype)
     ramp = make(source.IOTA, (), (shape[axis], dtype, device))
     aligned = tuple(extent if at == axis else 1 for at, extent in enumerate(shape))
     return broadcast_to(reshape(ramp, aligned), shape)
@@ -70,6 +116,8 @@ def iota(shape: Sequence[int], axis: int, dtype: DType, device: Device = CPU) ->
 
 def _unary(op: Op) -> Callable[[Value], Value]:
     def build(x: Value) -> Value:
+        if x.type.dtype.kind == "c":
+            return _of_complex(op, x.dtype)(x)
         return make(op, (x,))
 
     build.__name__ = op.name
@@ -77,7 +125,7 @@ def _unary(op: Op) -> Callable[[Value], Value]:
     return build
 
 
-def _operands(*operands: Value | Scalar) -> tuple[Value, ...]:
+def _operands(*operands: Value | ComplexScalar) -> tuple[Value, ...]:
     """Operands as values of one shape; Python numbers take the dtype of the values."""
     known = next(operand for operand in operands if isinstance(operand, Value))
     values = [
@@ -91,12 +139,16 @@ def _operands(*operands: Value | Scalar) -> tuple[Value, ...]:
     return tuple(broadcast_to(value, shape) for value in values)
 
 
-def _binary(op: Op) -> Callable[[Value | Scalar, Value | Scalar], Value]:
-    def build(x: Value | Scalar, y: Value | Scalar) -> Value:
-        return make(op, _operands(x, y))
+def _binary(op: Op) -> Callable[[Value | ComplexScalar, Value | ComplexScalar], Value]:
+    def build(x: Value | ComplexScalar, y: Value | ComplexScalar) -> Value:
+        operands = _operands(x, y)
+        for operand in operands:
+            if operand.type.dtype.kind == "c":
+                return _of_complex(op, operand.dtype)(*operands)
+        return make(op, operands)
 
     build.__name__ = op.name
-    build.__doc__ = f"The elementwise op ``{op.name}`` with broadcasting."
+    build.__doc__ = f"The elementwise op ``{op.name}`` with broadcasting; real may meet complex."
     return build
 
 
@@ -105,11 +157,30 @@ abs = _unary(elementwise.ABS)
 sign = _unary(elementwise.SIGN)
 exp = _unary(elementwise.EXP)
 log = _unary(elementwise.LOG)
+exp2 = _unary(elementwise.EXP2)
+expm1 = _unary(elementwise.EXPM1)
+log1p = _unary(elementwise.LOG1P)
+log2 = _unary(elementwise.LOG2)
+log10 = _unary(elementwise.LOG10)
 sqrt = _unary(elementwise.SQRT)
 sin = _unary(elementwise.SIN)
 cos = _unary(elementwise.COS)
+tan = _unary(elementwise.TAN)
+asin = _unary(elementwise.ASIN)
+acos = _unary(elementwise.ACOS)
+atan = _unary(elementwise.ATAN)
+sinh = _unary(elementwise.SINH)
+cosh = _unary(elementwise.COSH)
 tanh = _unary(elementwise.TANH)
+asinh = _unary(elementwise.ASINH)
+acosh = _unary(elementwise.ACOSH)
+atanh = _unary(elementwise.ATANH)
 erf = _unary(elementwise.ERF)
+erfc = _unary(elementwise.ERFC)
+erfcx = _unary(elementwise.ERFCX)
+erfinv = _unary(elementwise.ERFINV)
+lgamma = _unary(elementwise.LGAMMA)
+digamma = _unary(elementwise.DIGAMMA)
 floor = _unary(elementwise.FLOOR)
 ceil = _unary(elementwise.CEIL)
 round = _unary(elementwise.ROUND)
@@ -120,6 +191,8 @@ sub = _binary(elementwise.SUB)
 mul = _binary(elementwise.MUL)
 div = _binary(elementwise.DIV)
 remainder = _binary(elementwise.REMAINDER)
+fmod = _binary(elementwise.FMOD)
+atan2 = _binary(elementwise.ATAN2)
 pow = _binary(elementwise.POW)
 maximum = _binary(elementwise.MAXIMUM)
 minimum = _binary(elementwise.MINIMUM)
@@ -135,6 +208,14 @@ le = _binary(elementwise.LE)
 gt = _binary(elementwise.GT)
 ge = _binary(elementwise.GE)
 
+# What each combine of ``scatter`` does to the element in place and the scattered one.
+COMBINE: dict[str, Callable[[Value, Value], Value]] = {
+    "set": lambda _old, new: new,
+    "add": add,
+    "mul": mul,
+    "min": minimum,
+    "max": maximum,
+}
 ARITHMETIC.update(add=add, sub=sub, mul=mul, div=div, pow=pow, neg=neg)
 
 
@@ -148,7 +229,7 @@ def rsqrt(x: Value) -> Value:
     return div(1.0, sqrt(x))
 
 
-def select(condition: Value, yes: Value | Scalar, no: Value | Scalar) -> Value:
+def select(condition: Value, yes: Value | ComplexScalar, no: Value | ComplexScalar) -> Value:
     """``yes`` where the condition holds, else ``no``, with broadcasting."""
     if not isinstance(yes, Value) and not isinstance(no, Value):
         raise TypeError("select needs a value in one of its branches to know the dtype")
@@ -157,6 +238,8 @@ def select(condition: Value, yes: Value | Scalar, no: Value | Scalar) -> Value:
     branches = [b if isinstance(b, Value) else constant(b, dtype, device) for b in (yes, no)]
     shape = broadcast_shapes(condition.shape, branches[0].shape, branches[1].shape)
     operands = tuple(broadcast_to(value, shape) for value in (condition, *branches))
+    if dtype.kind == "c":
+        return complex_values.BUILDERS["select"](*operands)
     return make(elementwise.SELECT, operands)
 
 
@@ -164,9 +247,37 @@ def cast(x: Value, dtype: DType) -> Value:
     """x converted to a dtype; itself where it has that dtype."""
     if x.dtype is dtype:
         return x
+    if "c" in (x.dtype.kind, dtype.kind):
+        return complex_values.BUILDERS["cast"](x, dtype)
     if dtype is bool_:
         return ne(x, constant_like(x, 0))
     return make(elementwise.CAST, (x,), (dtype,))
+
+
+def view_as_real(z: Value) -> Value:
+    """Complex elements as pairs of their parts along a new last axis."""
+    return z.inputs[0] if z.op is movement.VIEW_AS_COMPLEX else make(movement.VIEW_AS_REAL, (z,))
+
+
+def view_as_complex(x: Value) -> Value:
+    """Pairs along the last axis as complex elements."""
+    return x.inputs[0] if x.op is movement.VIEW_AS_REAL else make(movement.VIEW_AS_COMPLEX, (x,))
+
+
+def conj(x: Value) -> Value:
+    """The complex conjugate; x itself where it is real."""
+    if x.dtype.kind != "c":
+        return x
+    real, imag = complex_values.parts.parts(x)
+    return complex_values.parts.complex(real, neg(imag))
+
+
+def squared_magnitude(x: Value) -> Value:
+    """|x|^2, which is real."""
+    if x.dtype.kind != "c":
+        return mul(x, x)
+    real, imag = complex_values.parts.parts(x)
+    return add(mul(real, real), mul(imag, imag))
 
 
 def bitcast(x: Value, dtype: DType) -> Value:
@@ -174,12 +285,14 @@ def bitcast(x: Value, dtype: DType) -> Value:
     return make(elementwise.BITCAST, (x,), (dtype,))
 
 
+@_by_parts
 def reshape(x: Value, shape: Sequence[int]) -> Value:
     """The same elements in row-major order under another shape."""
     shape = tuple(shape)
     return x if shape == x.shape else make(movement.RESHAPE, (x,), (shape,))
 
 
+@_by_parts
 def permute(x: Value, dims: Sequence[int]) -> Value:
     """Axes reordered: result axis i is axis ``dims[i]`` of x."""
     dims = tuple(dims)
@@ -191,6 +304,7 @@ def transpose(x: Value) -> Value:
     return permute(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
+@_by_parts
 def broadcast_to(x: Value, shape: Sequence[int]) -> Value:
     """x expanded to a shape by NumPy's rules; RuntimeError where it does not expand."""
     shape = tuple(shape)
@@ -205,6 +319,7 @@ def broadcast_to(x: Value, shape: Sequence[int]) -> Value:
 expand = broadcast_to
 
 
+@_by_parts
 def slice(
     x: Value, starts: Sequence[int], stops: Sequence[int], steps: Sequence[int] | None = None
 ) -> Value:
@@ -216,12 +331,13 @@ def slice(
     return make(movement.SLICE, (x,), (starts, stops, steps))
 
 
+@_by_parts
 def pad(
     x: Value,
     low: Sequence[int],
     high: Sequence[int],
     interior: Sequence[int] | None = None,
-    value: Scalar = 0,
+    value: ComplexScalar = 0,
 ) -> Value:
     """x surrounded and interspersed by a number; negative amounts crop."""
     low, high, interior = tuple(low), tuple(high), tuple(interior or (0,) * x.ndim)
@@ -231,6 +347,7 @@ def pad(
     return make(movement.PAD, (x,), (low, high, interior, number))
 
 
+@_by_parts
 def flip(x: Value, dims: Sequence[int]) -> Value:
     """x reversed along axes."""
     return make(movement.FLIP, (x,), (tuple(sorted(dims)),)) if dims else x
@@ -238,9 +355,12 @@ def flip(x: Value, dims: Sequence[int]) -> Value:
 
 def concat(parts: Sequence[Value], axis: int) -> Value:
     """Values joined along an axis."""
+    if parts[0].dtype.kind == "c":
+        return complex_values.BUILDERS["concat"](parts, axis)
     return parts[0] if len(parts) == 1 else make(movement.CONCAT, tuple(parts), (axis,))
 
 
+@_by_parts
 def windows(
     x: Value,
     axes: Sequence[int],
@@ -253,6 +373,7 @@ def windows(
     return make(movement.WINDOWS, (x,), attrs)
 
 
+@_by_parts
 def fold(
     x: Value,
     shape: Sequence[int],
@@ -266,6 +387,7 @@ def fold(
     return make(reduction.FOLD, (x,), attrs)
 
 
+@_by_parts
 def as_strided(x: Value, size: Sequence[int], stride: Sequence[int], offset: int) -> Value:
     """A strided view of x's row-major elements."""
     return make(movement.AS_STRIDED, (x,), (tuple(size), tuple(stride), offset))
@@ -274,6 +396,8 @@ def as_strided(x: Value, size: Sequence[int], stride: Sequence[int], offset: int
 def _reduction(op: Op) -> Callable[..., Value]:
     def build(x: Value, dims: Sequence[int] | None = None, keepdim: bool = False) -> Value:
         axes = tuple(range(x.ndim)) if dims is None else tuple(sorted(d % x.ndim for d in dims))
+        if x.type.dtype.kind == "c":
+            return _of_complex(op, x.dtype)(x, axes, keepdim)
         reduced = make(op, (x,), (axes,)) if axes else x
         if not keepdim:
             return reduced
@@ -300,11 +424,45 @@ def argmin(x: Value, axis: int) -> Value:
     return make(reduction.ARGMIN, (x,), (axis % x.ndim,))
 
 
+def _scan(op: Op) -> Callable[..., Value]:
+    def build(x: Value, axis: int, reverse: bool = False) -> Value:
+        if x.type.dtype.kind == "c":
+            return _of_complex(op, x.dtype)(x, axis, reverse)
+        return make(op, (x,), (axis % x.ndim, reverse))
+
+    build.__name__ = op.name
+    build.__doc__ = f"The scan ``{op.name}`` along an axis, from its end with ``reverse``."
+    return build
+
+
+cumsum = _scan(scan.CUMSUM)
+cumprod = _scan(scan.CUMPROD)
+cummax = _scan(scan.CUMMAX)
+cummin = _scan(scan.CUMMIN)
+
+
+def recurrence(factor: Value, term: Value, axis: int, reverse: bool = False) -> Value:
+    """y[i] = factor[i] * y[i - 1] + term[i] along an axis; y[0] = term[0]."""
+    return make(scan.RECURRENCE, (factor, term), (axis % term.ndim, reverse))
+
+
+def sort(x: Value) -> Value:
+    """Integers in ascending order along the last axis; ``ir.ordering`` sorts everything else."""
+    return make(sorting.SORT, (x,))
+
+
+def merge(x: Value, width: int) -> Value:
+    """Every two ascending runs of ``width`` integers along the last axis as one."""
+    return make(sorting.MERGE, (x,), (width,))
+
+
+@_by_parts
 def dot(x: Value, y: Value) -> Value:
     """[..., m, k] times [..., k, n]."""
     return make(contraction.DOT, (x, y))
 
 
+@_by_parts
 def conv(
     x: Value,
     w: Value,
@@ -318,16 +476,24 @@ def conv(
     return make(contraction.CONV, (x, w), attrs)
 
 
+@_by_parts
 def gather(data: Value, index: Value, axis: int) -> Value:
     """torch.gather: the element of ``data`` at ``index`` along an axis."""
     return make(indexing.GATHER, (data, index), (axis % data.ndim,))
 
 
+@_by_parts
+def scatter(data: Value, index: Value, source: Value, axis: int, combine: str) -> Value:
+    """``data`` combined with ``source`` at ``index`` along an axis: set, add, mul, min or max."""
+    return make(indexing.SCATTER, (data, index, source), (axis % data.ndim, combine))
+
+
 def scatter_add(data: Value, index: Value, source: Value, axis: int) -> Value:
     """``data`` with ``source`` added at ``index`` along an axis."""
-    return make(indexing.SCATTER_ADD, (data, index, source), (axis % data.ndim,))
+    return scatter(data, index, source, axis, "add")
 
 
+@_by_parts
 def view_update(
     base: Value, part: Value, size: Sequence[int], stride: Sequence[int], offset: int
 ) -> Value:
@@ -338,6 +504,29 @@ def view_update(
     return make(indexing.VIEW_UPDATE, (base, part), attrs)
 
 
+def library(name: str, operands: Sequence[Value], *options: Any) -> tuple[Value, ...]:
+    """The results of a library function, a row of ``treadle.ir.library``."""
+    pairs = tuple(at for at, operand in enumerate(operands) if operand.dtype.is_complex)
+    given = tuple(view_as_real(x) if x.dtype.is_complex else x for x in operands)
+    is_pair, items = library_results(make(LIBRARY, given, (name, options, pairs)))
+    return tuple(
+        view_as_complex(item) if pair else item for item, pair in zip(items, is_pair, strict=True)
+    )
+
+
+def library_results(call: Value) -> tuple[list[bool], list[Value]]:
+    """Which results of a library call are complex, and all of them as programs hold them."""
+    name, options, pairs = call.attrs
+    types = [operand.type for operand in call.inputs]
+    natural = function_named(name).natural_types(types, options, pairs)
+    items = [make(ITEM, (call,), (index,)) for index in range(len(natural))]
+    return [type.dtype.is_complex for type in natural], items
+
+
 def random_bits(state: Value, shape: Sequence[int]) -> Value:
     """u32 bits of a shape from a generator state i64[2] (seed, counter)."""
     return make(random.RANDOM_BITS, (state,), (tuple(shape),))
+
+
+# Last: it builds values with the functions above.
+from treadle.ir import complex_values  # noqa: E402

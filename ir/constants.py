@@ -8,7 +8,7 @@ from __future__ import annotations
 from treadle.ir.ops.movement import EXPAND, RESHAPE
 from treadle.ir.ops.source import CONSTANT
 from treadle.ir.types import Scalar
-from treadle.ir.value import Value
+from treadle.ir.value import Array, Value
 
 
 def constant_of(value: Value) -> Value | None:
@@ -23,5 +23,11 @@ def number_of(value: Value) -> Scalar | None:
     found = constant_of(value)
     if found is None:
         return None
-    number: Scalar = CONSTANT.evaluate((), found.attrs, found.type).item()
-    return number
+    return scalar_of(CONSTANT.evaluate((), found.attrs, found.type))
+
+
+def scalar_of(array: Array) -> Scalar:
+    """The number that an array of one element holds, as Python has it."""
+    number: Scalar = array.item()
+    # Elements of dtypes from outside NumPy are no Python numbers.
+    return number if isinstance(number, (bool, int)) else float(number)

@@ -5,9 +5,23 @@ Each error says what was expected, what was found and, where known, on which use
 
 from __future__ import annotations
 
+from treadle.ir.types import DType
+
 
 class TreadleError(Exception):
     """Base of the errors that are Treadle's own."""
+
+
+class UnsupportedDTypeError(TypeError):
+    """An op means nothing on a dtype.
+
+    Attributes:
+        dtype: which.
+    """
+
+    def __init__(self, name: str, dtype: DType) -> None:
+        super().__init__(f"{name} is not defined for {dtype.name}")
+        self.dtype = dtype
 
 
 # What an op's type rule raises on operands or attributes that it does not take.

@@ -15,12 +15,16 @@ from treadle.ir.gradient_rules import (
     indexing,
     movement,
     reduction,
+    scan,
 )
-from treadle.ir.ops import kernel, random, source
+from treadle.ir.gradient_rules import library as library_rules
+from treadle.ir.ops import kernel, library, random, sort, source
+from treadle.ir.types import TupleType
 from treadle.ir.value import Op, Value
 
 _LEAF = "it has no operands"
 _FUSED = "kernels are formed after gradients are taken"
+_LIBRARY = "its rules are those of its functions"
 
 RULES: dict[Op, GradientRule] = {
     **elementwise.RULES,
@@ -28,6 +32,7 @@ RULES: dict[Op, GradientRule] = {
     **reduction.RULES,
     **contraction.RULES,
     **indexing.RULES,
+    **scan.RULES,
 }
 NOT_DIFFERENTIABLE: dict[Op, str] = {
     **elementwise.NOT_DIFFERENTIABLE,
@@ -38,6 +43,8 @@ NOT_DIFFERENTIABLE: dict[Op, str] = {
     random.RANDOM_BITS: "its result is random integers",
     kernel.KERNEL: _FUSED,
     kernel.ITEM: _FUSED,
+    library.LIBRARY: _LIBRARY,
+    **dict.fromkeys((sort.SORT, sort.MERGE), "it sorts integers"),
 }
 
 
@@ -65,10 +72,10 @@ def _dependent(order: list[Value], inputs: frozenset[Value]) -> set[Value]:
     found: set[Value] = set()
     for value in order:
         if value in inputs:
-            if value.dtype.is_floating_point:
+            if value.dtype.kind in "fc":
                 found.add(value)
-        # Fused kernels have no one dtype; they are refused once a gradient reaches them.
-        elif (value.op is kernel.KERNEL or value.dtype.is_floating_point) and any(
+        # A tuple of results has no one dtype; it is refused once a gradient reaches it.
+        elif (isinstance(value.type, TupleType) or value.dtype.kind in "fc") and any(
             operand in found for operand in value.inputs
         ):
             found.add(value)
@@ -110,22 +117,39 @@ def vjp(
     gradients: dict[Value, Value] = {}
     for output, upstream in zip(outputs, upstreams, strict=True):
         _accumulate(gradients, output, upstream)
+    results: dict[Value, dict[int, Value]] = {}  # upstreams of library calls' results
     for value in reversed(order):
+        if value in results:
+            given = results[value]
+            upstreams = [given.get(index) for index in range(len(value.type.types))]
+            _accumulate_all(gradients, value, dependent, library_rules.gradients(value, upstreams))
+            continue
         if value in leaves or value not in dependent or value not in gradients:
             continue
         upstream = gradients.pop(value)
+        if value.op is kernel.ITEM and value.inputs[0].op is library.LIBRARY:
+            results.setdefault(value.inputs[0], {})[value.attrs[0]] = upstream
+            continue
         wanted = tuple(operand in dependent for operand in value.inputs)
         rule = RULES.get(value.op)
         if rule is None:
             reason = NOT_DIFFERENTIABLE.get(value.op, "no rule is known")
             raise TypeError(f"{value.op.name} has no derivative: {reason}")
-        parts = rule(value, upstream, wanted)
-        for operand, asked, part in zip(value.inputs, wanted, parts, strict=True):
-            if asked and part is not None:
-                _accumulate(gradients, operand, part)
+        _accumulate_all(gradients, value, dependent, rule(value, upstream, wanted))
     return [gradients.get(value) if value in dependent else None for value in inputs]
 
 
 def _accumulate(gradients: dict[Value, Value], value: Value, part: Value) -> None:
     known = gradients.get(value)
     gradients[value] = part if known is None else b.add(known, part)
+
+
+def _accumulate_all(
+    gradients: dict[Value, Value],
+    value: Value,
+    dependent: set[Value],
+    parts: Sequence[Value | None],
+) -> None:
+    for operand, part in zip(value.inputs, parts, strict=True):
+        if operand in dependent and part is not None:
+            _accumulate(gradients, operand, part)

@@ -105,14 +105,16 @@ def _run(value: Value, operands: list[Any]) -> Any:
         operands = [np.asarray(operand, order="C") for operand in operands]
     try:
         with np.errstate(all="ignore"):
-            result = value.op.evaluate(operands, value.attrs, value.type)
+            result = value.op.run(operands, value.attrs, value.type)
     except Exception as error:
         raise EvaluationError(f"cannot evaluate {describe(value)}: {error}") from error
+    if isinstance(value.type, TupleType):
+        pairs = zip(result, value.type.types, strict=True)
+        return tuple(_checked_result(value, array, type) for array, type in pairs)
     return _checked_result(value, result, value.type)
 
 
-def _checked_result(value: Value, result: Array, type: TensorType | TupleType) -> Array:
-    expected = type.types[0] if isinstance(type, TupleType) else type
+def _checked_result(value: Value, result: Array, expected: TensorType) -> Array:
     result = np.asarray(result)
     if result.shape != expected.shape or result.dtype != expected.dtype.numpy:
         raise EvaluationError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from treadle.ir.errors import PassError
@@ -74,7 +75,7 @@ def same(before: Array, after: Array, exact: bool = True) -> bool:
 
 
 def _agreement(before: Array, after: Array, exact: bool) -> Any:
-    if before.dtype.kind != "f":
+    if before.dtype.kind in "biu":
         return before == after
     nan = np.isnan(before) & np.isnan(after)
     if exact:
@@ -82,7 +83,7 @@ def _agreement(before: Array, after: Array, exact: bool) -> Any:
     # Cancellation makes small results of large terms: measure against the largest result.
     finite = np.abs(before[np.isfinite(before)])
     scale = float(finite.max()) if finite.size else 0.0
-    bound = _UNITS * float(np.finfo(before.dtype).eps) * max(scale, 1.0)
+    bound = _UNITS * float(ml_dtypes.finfo(before.dtype).eps) * max(scale, 1.0)
     with np.errstate(invalid="ignore"):
         return nan | (before == after) | (np.abs(before - after) <= bound)
 

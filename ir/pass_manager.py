@@ -21,7 +21,9 @@ from treadle.ir.pass_check import Checker
 from treadle.ir.rewriter import Exactness
 from treadle.ir.verifier import verify as verify_graph
 
-DEFAULT_PIPELINE = "simplify,pad-convolutions,split-reductions,simplify,fuse,memory-plan"
+DEFAULT_PIPELINE = (
+    "simplify,pad-convolutions,split-reductions,split-scans,split-sorts,simplify,fuse,memory-plan"
+)
 
 
 class Pass(Protocol):

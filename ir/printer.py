@@ -16,7 +16,7 @@ from treadle.ir.types import CPU, Device, DType, TensorType
 from treadle.ir.value import Value
 
 # Attributes that are left out where they have these values.
-DEFAULTS: dict[str, Any] = {"device": CPU, "memory": ()}
+DEFAULTS: dict[str, Any] = {"device": CPU, "memory": (), "options": (), "pairs": ()}
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.$-]*\Z")
 _PLAIN_FILE = re.compile(r"[^\s,\"]+\Z")

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+import ml_dtypes
 import numpy as np
 
 Shape: TypeAlias = tuple[int, ...]
 Scalar: TypeAlias = bool | int | float
+# What builders take for a complex operand; in the IR itself numbers are real.
+ComplexScalar: TypeAlias = Scalar | complex
 
 
 class DType:
@@ -19,23 +22,23 @@ class DType:
     Attributes:
         name: PyTorch's name (``float32``).
         short: name in IR text (``f32``).
-        kind: ``b`` bool, ``u`` unsigned, ``i`` signed integer, ``f`` floating point.
+        kind: ``b`` bool, ``u`` unsigned, ``i`` signed integer, ``f`` floating point, ``c`` complex.
         itemsize: bytes of an element in memory.
         numpy: the NumPy dtype with the same bits.
     """
 
     __slots__ = ("itemsize", "kind", "name", "numpy", "short")
 
-    def __init__(self, name: str, short: str, kind: str) -> None:
+    def __init__(self, name: str, short: str, kind: str, numpy: Any = None) -> None:
         self.name = name
         self.short = short
         self.kind = kind
-        self.numpy: np.dtype[Any] = np.dtype(name)
+        self.numpy: np.dtype[Any] = np.dtype(name if numpy is None else numpy)
         self.itemsize = self.numpy.itemsize
 
     @property
     def is_floating_point(self) -> bool:
-        """True for float16, float32 and float64."""
+        """True for float16, bfloat16, float32 and float64."""
         return self.kind == "f"
 
     @property
@@ -46,7 +49,17 @@ class DType:
     @property
     def is_signed(self) -> bool:
         """True where negative numbers can be represented."""
-        return self.kind in "if"
+        return self.kind in "ifc"
+
+    def to_real(self) -> DType:
+        """The dtype of a complex dtype's parts; itself for others."""
+        return _PARTS.get(self, self)
+
+    def to_complex(self) -> DType:
+        """The complex dtype with parts at least as precise."""
+        if self.kind == "c":
+            return self
+        return complex128 if self is float64 else complex64
 
     def __repr__(self) -> str:
         # Scripts print dtypes; they read as PyTorch prints them.
@@ -64,14 +77,27 @@ int16 = DType("int16", "i16", "i")
 int32 = DType("int32", "i32", "i")
 int64 = DType("int64", "i64", "i")
 float16 = DType("float16", "f16", "f")
+bfloat16 = DType("bfloat16", "bf16", "f", ml_dtypes.bfloat16)
 float32 = DType("float32", "f32", "f")
 float64 = DType("float64", "f64", "f")
+complex64 = DType("complex64", "c64", "c")
+complex128 = DType("complex128", "c128", "c")
 
-DTYPES: tuple[DType, ...] = (
-    bool_, uint8, uint32, int8, int16, int32, int64, float16, float32, float64,
+# Real dtypes are what programs compute with: a complex value is the pair of its parts by then.
+REAL_DTYPES: tuple[DType, ...] = (
+    bool_, uint8, uint32, int8, int16, int32, int64, float16, bfloat16, float32, float64,
 )  # fmt: skip
+DTYPES: tuple[DType, ...] = (*REAL_DTYPES, complex64, complex128)
+# Stored in two bytes and computed with as float32.
+NARROW_FLOATS = frozenset((float16, bfloat16))
+_PARTS = {complex64: float32, complex128: float64}
 _BY_NAME = {dtype.name: dtype for dtype in DTYPES} | {dtype.short: dtype for dtype in DTYPES}
 _BY_NUMPY = {dtype.numpy: dtype for dtype in DTYPES}
+
+
+def significand_bits(dtype: DType) -> int:
+    """How many bits the integers have that a floating dtype holds without gaps."""
+    return int(ml_dtypes.finfo(dtype.numpy).nmant) + 1
 
 
 def dtype_of(name: str | np.dtype[Any]) -> DType:
@@ -127,7 +153,7 @@ class TensorType(NamedTuple):
 
 
 class TupleType(NamedTuple):
-    """Type of a kernel with several results; only ``item`` reads them."""
+    """Type of a kernel or library call with its results; only ``item`` reads them."""
 
     types: tuple[TensorType, ...]
 

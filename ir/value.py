@@ -13,7 +13,16 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from treadle.ir.types import CPU, DType, Scalar, Shape, TensorType, TupleType
+from treadle.ir.types import (
+    CPU,
+    DType,
+    Scalar,
+    Shape,
+    TensorType,
+    TupleType,
+    bfloat16,
+    float32,
+)
 
 Attributes: TypeAlias = tuple[Any, ...]
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -28,8 +37,11 @@ class LoopClass(enum.Enum):
     REDUCTION = "reduction"
     CONTRACTION = "contraction"
     INDEXING = "indexing"  # addresses come from data
+    SCAN = "scan"  # every element with all before it along an axis
+    SORT = "sort"  # whole rows rearranged
     UPDATE = "update"  # a copy of the first operand with a part replaced
     RANDOM = "random"
+    LIBRARY = "library"  # computed by the host's libraries
     KERNEL = "kernel"  # a fused group and the projections of its results
 
 
@@ -55,6 +67,22 @@ class Op:
     infer: Callable[[Sequence[TensorType], Attributes], TensorType | TupleType]
     evaluate: Callable[[Sequence[Array], Attributes, TensorType], Array]
     scalar: int = -1
+
+    def run(self, arrays: Sequence[Array], attrs: Attributes, type: TensorType) -> Array:
+        """`evaluate`, in float32 and rounded for elements that NumPy does not compute with."""
+        foreign = bfloat16.numpy
+        if not self._computes() or all(array.dtype != foreign for array in arrays):
+            return self.evaluate(arrays, attrs, type)
+        wide = [a.astype(np.float32) if a.dtype == foreign else a for a in arrays]
+        if type.dtype is not bfloat16:
+            return self.evaluate(wide, attrs, type)
+        found = self.evaluate(wide, attrs, type._replace(dtype=float32))
+        return np.asarray(found).astype(foreign)
+
+    def _computes(self) -> bool:
+        """Whether it works on numbers; ops that only move or convert bits do not."""
+        other = (LoopClass.MOVEMENT, LoopClass.UPDATE, LoopClass.KERNEL, LoopClass.LIBRARY)
+        return self.loop_class not in other and "dtype" not in self.attributes
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -156,7 +184,7 @@ def make(op: Op, inputs: tuple[Value, ...], attrs: Attributes = ()) -> Value:
     value.op = op
     value.inputs = inputs
     value.attrs = attrs
-    # Only kernels have tuple types, and only ``item`` reads those.
+    # Only kernels and library calls have tuple types, and only ``item`` reads those.
     value.type = op.infer([operand.type for operand in inputs], attrs)  # type: ignore[assignment]
     return _table.setdefault(key, value)
 

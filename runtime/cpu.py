@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from operator import attrgetter
 from time import perf_counter
+from typing import Any
 
-from treadle.codegen.artifact import Artifact, KernelInfo, OutputPlan
+from treadle.codegen.artifact import Artifact, KernelInfo, LibraryCall, OutputPlan
 from treadle.runtime import jit, pool
+from treadle.runtime.library import HostFunction, raise_stored_error
 from treadle.runtime.memory import Buffer, BufferGroup, arena
 from treadle.runtime.statistics import counters
 
-_MAGIC = b"treadle program 1\n"
+_MAGIC = b"treadle program 2\n"
 _address = attrgetter("address")
 _SIGNATURE = ctypes.CFUNCTYPE(None, ctypes.c_char_p)
 
@@ -32,6 +34,7 @@ class ProgramPlan:
     inputs: tuple[int, ...]
     outputs: tuple[OutputPlan, ...]
     kernels: tuple[KernelInfo, ...]
+    library: tuple[LibraryCall, ...]
 
 
 class LoadedProgram:
@@ -49,6 +52,7 @@ class LoadedProgram:
         "_fresh",
         "_input_count",
         "_kernel_count",
+        "_library",
         "_loaded",
         "_pack",
         "plan",
@@ -58,6 +62,9 @@ class LoadedProgram:
         # Named in the object where it is called at all; programs without it need no pool.
         parallel = b"treadle_parallel" in code
         imports = {"treadle_parallel": pool.parallel_address()} if parallel else {}
+        # The callbacks must live as long as the code that calls them.
+        self._library = [HostFunction(call) for call in plan.library]
+        imports.update((function.symbol, function.address) for function in self._library)
         self._loaded = jit.load_object(code, [plan.entry], imports)
         self._call = _SIGNATURE(self._loaded.addresses[plan.entry])
         self._code = code
@@ -77,7 +84,8 @@ class LoadedProgram:
         """Run the program; its outputs in order, a donated one being the very input buffer.
 
         Inputs are not checked beyond their number: sizes are those of the artifact. The calling
-        thread releases the interpreter's lock meanwhile.
+        thread releases the interpreter's lock meanwhile. What a library function raised is raised
+        when the program has ended; donated inputs may be overwritten by then.
         """
         if len(inputs) != self._input_count:
             raise ValueError(f"expected {self._input_count} inputs, found {len(inputs)}")
@@ -95,6 +103,8 @@ class LoadedProgram:
         started = perf_counter()
         call(table)
         seconds = perf_counter() - started
+        if self._library:
+            raise_stored_error()
         counters.native_seconds += seconds
         counters.program_runs += 1
         counters.kernels_launched += self._kernel_count
@@ -113,7 +123,12 @@ def load(artifact: Artifact) -> LoadedProgram:
     Raises CompilationError if LLVM rejects the text.
     """
     plan = ProgramPlan(
-        artifact.entry, artifact.arena_bytes, artifact.inputs, artifact.outputs, artifact.kernels
+        artifact.entry,
+        artifact.arena_bytes,
+        artifact.inputs,
+        artifact.outputs,
+        artifact.kernels,
+        artifact.library,
     )
     code, stored = jit.object_code(artifact.llvm)
     if stored:
@@ -143,7 +158,17 @@ def load_serialized(data: bytes) -> LoadedProgram | None:
             KernelInfo(**{**kernel, "locations": tuple(kernel["locations"])})
             for kernel in fields["kernels"]
         ),
+        library=tuple(LibraryCall(**_tuples(call)) for call in fields["library"]),
     )
     program = LoadedProgram(plan, data[end:])
     counters.programs_loaded += 1
     return program
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields with the tuples that JSON made lists of."""
+
+    def restored(item: Any) -> Any:
+        return tuple(map(restored, item)) if isinstance(item, list) else item
+
+    return {name: restored(item) for name, item in fields.items()}

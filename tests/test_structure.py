@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "treadle.ir.types",
         "treadle.ir.errors",
         "treadle.ir.settings",
+        "treadle.ir.library",
         "treadle.codegen.artifact",
         "treadle.runtime",
     ),

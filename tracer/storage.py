@@ -26,9 +26,10 @@ class Storage:
         writes: counts all in-place changes, those through ``Tensor.data`` too.
         exposed: memory that other libraries may see; None, or a callable that tells whether they
             still can.
+        writer: weak reference to the autograd node of the last recorded in-place change, or None.
     """
 
-    __slots__ = ("buffer", "exposed", "segment", "type", "value", "version", "writes")
+    __slots__ = ("buffer", "exposed", "segment", "type", "value", "version", "writer", "writes")
 
     def __init__(
         self,
@@ -44,6 +45,7 @@ class Storage:
         self.version = 0
         self.writes = 0
         self.exposed: Any = None
+        self.writer: Any = None
 
     @property
     def updated(self) -> bool:

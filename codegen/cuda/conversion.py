@@ -1,6 +1,7 @@
 """Conversions between element types: saturating, without undefined behaviour.
 
-Float to integer truncates, saturates and takes NaN to 0; float16 rounds once.
+Float to integer truncates, saturates and takes NaN to 0; float16 rounds once,
+bfloat16 by way of float32.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 from treadle.codegen.cuda.prelude import Prelude
 from treadle.codegen.cuda.types import Operand, limits, literal, type_name
 from treadle.ir.types import (
+    NARROW_FLOATS,
     DType,
+    bfloat16,
     bool_,
     float16,
     float32,
@@ -28,6 +31,8 @@ _BITCASTS = {
     (int64, float64): "__longlong_as_double",
     (float16, int16): "__half_as_short",
     (int16, float16): "__short_as_half",
+    (bfloat16, int16): "(short)",
+    (int16, bfloat16): "(unsigned short)",
 }
 
 
@@ -45,13 +50,15 @@ def cast(value: Operand, dtype: DType, prelude: Prelude) -> Operand:
     source = value.dtype
     if source is dtype:
         return value
-    if source is float16:
-        wide = Operand(f"__half2float({value.text})", float32)
+    if source in NARROW_FLOATS:
+        wide = _extended(value, prelude)
         if value.number is not None:
             wide = literal(value.number, float32)
         return cast(wide, dtype, prelude)
     if dtype is bool_:
         return Operand(f"{value} != {literal(0, source).text}", bool_, False)
+    if dtype is bfloat16:
+        return _shortened(cast(value, float32, prelude), prelude)
     if dtype is float16:
         if source is float64:
             return Operand(f"__double2half({value.text})", float16)
@@ -63,6 +70,26 @@ def cast(value: Operand, dtype: DType, prelude: Prelude) -> Operand:
         prelude.define(name, type_name(dtype), f"{type_name(source)} x", body)
         return Operand(f"{name}({value.text})", dtype)
     return Operand(f"({type_name(dtype)}){value}", dtype)
+
+
+def _extended(value: Operand, prelude: Prelude) -> Operand:
+    """A narrow float as float32."""
+    if value.dtype is float16:
+        return Operand(f"__half2float({value.text})", float32)
+    bits = "__uint_as_float((unsigned int)x << 16)"
+    name = prelude.expression("cast_bf16_f32", "float", f"{type_name(bfloat16)} x", bits)
+    return Operand(f"{name}({value.text})", float32)
+
+
+def _shortened(value: Operand, prelude: Prelude) -> Operand:
+    """A float32 as bfloat16, to nearest even."""
+    body = [
+        "  if (x != x) return 0x7fc0;",
+        "  const unsigned int bits = __float_as_uint(x);",
+        "  return (unsigned short)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);",
+    ]
+    prelude.define("cast_f32_bf16", type_name(bfloat16), "float x", body)
+    return Operand(f"cast_f32_bf16({value.text})", bfloat16)
 
 
 def _saturating(source: DType, dtype: DType) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from treadle.codegen.cuda.conversion import bitcast, cast
 from treadle.codegen.cuda.prelude import Prelude
 from treadle.codegen.cuda.types import Operand, literal, type_name, unsigned_name
-from treadle.ir.types import DType, bool_, float16, float32, float64
+from treadle.ir.types import NARROW_FLOATS, DType, bool_, float32, float64
 
 _FLOAT_BINARY = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _INTEGER_BINARY = {"add": "+", "sub": "-", "mul": "*", "and": "&", "or": "|", "xor": "^"}
@@ -45,7 +45,7 @@ class Scalars:
             condition, yes, no = args
             return Operand(f"{condition} ? {yes} : {no}", dtype, False)
         operand = args[0].dtype
-        if operand is float16:
+        if operand in NARROW_FLOATS:
             return self._through_float(op, dtype, args)
         if op in _COMPARISONS:
             return Operand(f"{args[0]} {_COMPARISONS[op]} {args[1]}", bool_, False)
@@ -60,11 +60,11 @@ class Scalars:
         return found
 
     def _through_float(self, op: str, dtype: DType, args: Sequence[Operand]) -> Operand:
-        """float16 ops compute in float32, which rounds twice but never differently."""
+        """Narrow floats compute in float32, which rounds twice but never differently."""
         wide = [cast(arg, float32, self._prelude) for arg in args]
         if op in _COMPARISONS:
             return self.apply(op, dtype, wide)
-        return cast(self.apply(op, float32, wide), float16, self._prelude)
+        return cast(self.apply(op, float32, wide), dtype, self._prelude)
 
     def _call(self, name: str, dtype: DType, args: Sequence[Operand]) -> Operand:
         return Operand(f"{name}({', '.join(arg.text for arg in args)})", dtype)
@@ -92,8 +92,8 @@ class Scalars:
         suffix = "f" if dtype is float32 else ""
         if op in _FLOAT_UNARY:
             return self._call(_FLOAT_UNARY[op] + suffix, dtype, args)
-        if op == "fma":
-            return self._call(f"fma{suffix}", dtype, args)
+        if op in ("fma", "fmod"):
+            return self._call(op + suffix, dtype, args)
         if op == "neg":
             return Operand(f"-{args[0]}", dtype, False)
         if op == "sign":

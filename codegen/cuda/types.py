@@ -13,6 +13,7 @@ import numpy as np
 from treadle.ir.types import (
     DType,
     Scalar,
+    bfloat16,
     bool_,
     float16,
     float32,
@@ -34,6 +35,7 @@ _NAMES = {
     int32: "int",
     int64: "long long",
     float16: "__half",
+    bfloat16: "unsigned short",  # its bits: no header is needed
     float32: "float",
     float64: "double",
 }
@@ -101,6 +103,9 @@ def literal(value: Scalar, dtype: DType) -> Operand:
 def _float(number: float, dtype: DType) -> Operand:
     if dtype is float16:
         return Operand(f"__float2half_rn({_float(number, float32).text})", dtype, True, number)
+    if dtype is bfloat16:
+        bits = dtype.numpy.type(number).view(np.uint16)
+        return Operand(f"(unsigned short)0x{bits:04x}", dtype, False, number)
     if not math.isfinite(number):
         return Operand(_special(number, dtype), dtype, True, number)
     text = repr(number)

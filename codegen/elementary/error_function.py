@@ -44,13 +44,18 @@ def erf(m: Arithmetic, x: Term) -> Term:
         small = m.mad(m.polynomial(square, _SMALL_SINGLE), x, x)
         exponent = _large_single(m, size, square)
     else:
-        small = m.mad(m.polynomial(square, _SMALL_DOUBLE), x, x)
+        small = small_erf(m, x)
         exponent = m.polynomial(size.at_most(6.0) - 1.0, _LARGE_DOUBLE)
     scale, rest = exp_in_range(m, exponent.at_least(-80.0))
     large = 1.0 - m.mad(rest, scale, scale)
     limit = _LIMIT if x.dtype is float32 else 1.0
     # The comparison with NaN is false, and the polynomial keeps NaN.
     return select(size > limit, large.signed_as(x), small)
+
+
+def small_erf(m: Arithmetic, x: Term) -> Term:
+    """erf(x) for abs(x) <= 1, float64."""
+    return m.mad(m.polynomial(x * x, _SMALL_DOUBLE), x, x)
 
 
 def _large_single(m: Arithmetic, size: Term, square: Term) -> Term:

@@ -1,14 +1,15 @@
-"""exp for float32 and float64, and the reduced exponentials that tanh and erf use.
+"""exp, exp2 and expm1 for float32 and float64, and the reduced exponentials that others use.
 
 exp(x) = 2^k * exp(r) with k the integer nearest to x / ln 2 and a polynomial for exp(r).
 """
 
 from __future__ import annotations
 
-from treadle.codegen.elementary.term import Arithmetic, Term
+from treadle.codegen.elementary.term import Arithmetic, Term, number, select
 from treadle.ir.types import float32
 
 LOG2_E = 1.4426950408889634
+LN2 = 0.6931471805599453
 
 # float32: (exp(r) - 1 - r) / r^2 on |r| <= ln(2)/2, and ln 2 in two parts (Cephes expf).
 _SINGLE = (
@@ -33,15 +34,52 @@ def exp(m: Arithmetic, x: Term) -> Term:
     float32: at most 1.02 ulp. float64: at most 1 ulp. Subnormal results are rounded a second
     time. Overflow gives inf, NaN stays.
     """
+    return _scaled_exp(m, x, 0)
+
+
+def half_exp(m: Arithmetic, x: Term) -> Term:
+    """exp(x) / 2, which is finite where sinh and cosh are."""
+    return _scaled_exp(m, x, -1)
+
+
+def _scaled_exp(m: Arithmetic, x: Term, power: int) -> Term:
+    """exp(x) * 2^power."""
     single = x.dtype is float32
     # Beyond these the result is inf or rounds to 0 by itself.
-    x = x.at_least(-104.0).at_most(89.0) if single else x.at_least(-746.0).at_most(710.0)
+    x = x.at_least(-104.0).at_most(90.0) if single else x.at_least(-746.0).at_most(711.0)
     # Twice the exponent's bias rides on the integer, so that halves of k become exponents by
     # shifts alone: one factor of 2^k would overflow or lose subnormals.
-    bits, r = _reduce(m, x, 254 if single else 2046)
-    y = expm1_reduced(m, r) + 1.0
+    bits, r = _reduce(m, x, (254 if single else 2046) + power)
+    return _times_power(expm1_reduced(m, r) + 1.0, bits)
+
+
+def exp2(m: Arithmetic, x: Term) -> Term:
+    """2 ** x: at most 1.1 ulp; whole exponents are exact. Limits as for exp."""
+    single = x.dtype is float32
+    x = x.at_least(-151.0).at_most(129.0) if single else x.at_least(-1076.0).at_most(1025.0)
+    magic = float((3 << 22) + 254 if single else (3 << 51) + 2046)
+    shifted = x + magic
+    r = (x - (shifted - magic)) * LN2
+    return _times_power(expm1_reduced(m, r) + 1.0, shifted.bits())
+
+
+def expm1(m: Arithmetic, x: Term) -> Term:
+    """exp(x) - 1: at most 1.3 ulp for float32, 1.4 ulp for float64. Signed zeros and NaN stay."""
+    single = x.dtype is float32
+    limited = x.at_least(-18.0).at_most(89.0) if single else x.at_least(-40.0).at_most(710.0)
+    bits, r = _reduce(m, limited, 254 if single else 2046)
+    # 2^k * (exp(r) - 2^-k): the power to subtract needs no exponent beyond the limit.
+    bias, shift = (127, 23) if single else (1023, 52)
+    inverse = ((number(3 * bias, bits.dtype) - bits) << shift).floating()
+    rest = select(limited > 40.0, number(1.0, x.dtype), 1.0 - inverse)
+    result = _times_power(expm1_reduced(m, r) + rest, bits)
+    return select(x.equals(0.0), x, result)
+
+
+def _times_power(y: Term, bits: Term) -> Term:
+    """y * 2^k for an integer whose low bits are k and twice the exponent's bias."""
+    shift = 23 if y.dtype is float32 else 52
     half = bits >> 1
-    shift = 23 if single else 52
     return y * (half << shift).floating() * ((bits - half) << shift).floating()
 
 

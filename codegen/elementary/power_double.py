@@ -32,17 +32,12 @@ _MANTISSA_MASK = (1 << 52) - 1
 _BORDERS = (0x3988E << 32 | 0xFFFFFFFF, 0xBB67A << 32)
 
 
-def _head(x: Term) -> Term:
-    """The upper half of a number's bits."""
-    return (x.bits() & -(1 << 32)).floating()
-
-
 def power_of_magnitude(m: Arithmetic, x: Term, y: Term) -> Term:
     """x ** y for x >= 0, at most 0.9 ulp (fdlibm states 0.70)."""
     high, low = _log2(m, x)
     # Larger exponents overflow or underflow just so; smaller products stay finite here.
     y = y.at_least(-1e290).at_most(1e290)
-    y_head = _head(y)
+    y_head = y.head()
     rest = (y - y_head) * high + y * low
     main = y_head * high
     total = rest + main
@@ -67,17 +62,17 @@ def _log2(m: Arithmetic, x: Term) -> tuple[Term, Term]:
     base = select(middle, number(1.5, float64), 1.0)
     u, v = ax - base, 1.0 / (ax + base)
     s = u * v
-    s_head = _head(s)
-    sum_head = _head(ax + base)
+    s_head = s.head()
+    sum_head = (ax + base).head()
     sum_rest = ax - (sum_head - base)
     s_rest = v * ((u - s_head * sum_head) - s_head * sum_rest)
     square = s * s
     series = square * square * m.polynomial(square, _LOG) + s_rest * (s_head + s)
     head_square = s_head * s_head
-    three = _head(head_square + 3.0 + series)
+    three = (head_square + 3.0 + series).head()
     three_rest = series - ((three - 3.0) - head_square)
     main, rest = s_head * three, s_rest * three + three_rest * s
-    product = _head(main + rest)
+    product = (main + rest).head()
     product_rest = rest - (product - main)
     z_high = product * _SCALE_PARTS[0]
     z_low = product * _SCALE_PARTS[1] + product_rest * _SCALE
@@ -85,7 +80,7 @@ def _log2(m: Arithmetic, x: Term) -> tuple[Term, Term]:
     base_log = select(middle, number(_LOG2_THREE_HALVES[0], float64), 0.0)
     magic = (exponent + number(_MAGIC, float64).bits()).floating() - _MAGIC
     whole = magic - select(tiny, number(53.0, float64), 0.0)
-    high = _head(((z_high + z_low) + base_log) + whole)
+    high = (((z_high + z_low) + base_log) + whole).head()
     return high, z_low - (((high - whole) - base_log) - z_high)
 
 
@@ -94,7 +89,7 @@ def _exp2(m: Arithmetic, main: Term, rest: Term, total: Term) -> Term:
     shifted = total + (_MAGIC + 2.0 * _BIAS)
     n = shifted - (_MAGIC + 2.0 * _BIAS)
     main = main - n
-    head = _head(rest + main)
+    head = (rest + main).head()
     u = head * _LN2_PARTS[0]
     v = (rest - (head - main)) * _LN2 + head * _LN2_PARTS[1]
     z = u + v

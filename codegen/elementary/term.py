@@ -133,7 +133,9 @@ class Term:
         return self._two("minimum", high)
 
     def cast(self, dtype: DType) -> Term:
-        """Converted."""
+        """Converted, if it has another dtype."""
+        if dtype is self.dtype:
+            return self
         return Term(Apply("cast", (self.expression,), dtype))
 
     def bits(self) -> Term:
@@ -144,6 +146,14 @@ class Term:
         """Bits as a float of the same size."""
         dtype = float64 if self.dtype.itemsize == 8 else float32
         return Term(Apply("bitcast", (self.expression,), dtype))
+
+    def head(self) -> Term:
+        """A float with the lower half of its significand cleared."""
+        return (self.bits() & -(1 << (12 if self.dtype is float32 else 32))).floating()
+
+    def sqrt(self) -> Term:
+        """The square root, rounded once."""
+        return self._one("sqrt")
 
     def sign_bit(self) -> Term:
         """The bits of a float with all but the sign cleared."""

@@ -1,10 +1,11 @@
-"""sin and cos for float32 and float64.
+"""sin, cos and tan for float32 and float64.
 
 x = n * pi + r with abs(r) <= pi/2 (n half-odd for cos), and sin(r) as one polynomial in float64.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from treadle.codegen.elementary.reduction import reduce_exactly
@@ -47,15 +48,29 @@ def sin(m: Arithmetic, x: Term) -> Term:
     float64: at most 1.7 ulp for abs(x) < 1.6e6; beyond, the C library's function on those lanes.
     -0 stays; infinities and NaN give NaN.
     """
-    return select(x.equals(0.0), x, _sine(m, x, "sin"))
+    return select(x.equals(0.0), x, _sine(m, x, "sin").cast(x.dtype))
 
 
 def cos(m: Arithmetic, x: Term) -> Term:
     """cos(x): bounds as for sin."""
-    return _sine(m, x, "cos")
+    return _sine(m, x, "cos").cast(x.dtype)
+
+
+def tan(m: Arithmetic, x: Term) -> Term:
+    """tan(x): at most 0.8 ulp for float32, 3.5 ulp for float64; otherwise as sin."""
+    quotient = _sine(m, x, "sin") / _sine(m, x, "cos")
+    return select(x.equals(0.0), x, quotient.cast(x.dtype))
+
+
+def sine_of_half_turn(m: Arithmetic, fraction: Term) -> Term:
+    """sin(pi * fraction) for abs(fraction) <= 1/2, float64."""
+    r = fraction * math.pi
+    square = r * r
+    return m.mad(square * r, m.polynomial(square, _DOUBLE), r)
 
 
 def _sine(m: Arithmetic, x: Term, name: str) -> Term:
+    """sin or cos as float64."""
     shift = 0.0 if name == "sin" else 0.5
     if x.dtype is float32:
         wide = x.cast(float64)
@@ -66,7 +81,7 @@ def _sine(m: Arithmetic, x: Term, name: str) -> Term:
         r, parity = reduce_exactly(m, wide, shift)
         rare = _signed_sine(m, _Reduced(r, None, parity), _SINGLE)
         result = _signed_sine(m, common, _SINGLE)
-        return select_rare(wide.abs() >= limit, rare, result).cast(float32)
+        return select_rare(wide.abs() >= limit, rare, result)
     result = _signed_sine(m, _reduce_in_parts(m, x, shift), _DOUBLE)
     return select_rare(x.abs() >= _EXACT_LIMIT, apply(f"{name}_library", x), result)
 

@@ -1,6 +1,7 @@
 """Conversions between element types, saturating and without traps or library calls.
 
-Float to integer truncates, saturates and takes NaN to 0; float16 rounds once.
+Float to integer truncates, saturates and takes NaN to 0; float16 rounds once,
+bfloat16 by way of float32.
 """
 
 from __future__ import annotations
@@ -8,7 +9,9 @@ from __future__ import annotations
 from treadle.codegen.llvm.code import Code
 from treadle.codegen.llvm.types import Value, literal, scalar_type, suffix, type_of
 from treadle.ir.types import (
+    NARROW_FLOATS,
     DType,
+    bfloat16,
     bool_,
     float16,
     float32,
@@ -66,7 +69,7 @@ class Conversions:
         if source is dtype:
             return value
         if dtype is bool_:
-            if source is float16:
+            if source in NARROW_FLOATS:
                 return self.cast(self.cast(value, float32), bool_)
             relation = "fcmp une" if source.is_floating_point else "icmp ne"
             return self._test(relation, value, self._number(0, value))
@@ -85,9 +88,9 @@ class Conversions:
     def _integer_to_float(self, value: Value, dtype: DType) -> Value:
         if value.dtype is bool_:
             return self._select(value, *(self._like(number, value, dtype) for number in (1, 0)))
-        if dtype is float16:
-            # Exact in float32 as far as float16 reaches, so this rounds once.
-            return self.cast(self._integer_to_float(value, float32), float16)
+        if dtype in NARROW_FLOATS:
+            # Exact in float32 as far as float16 reaches, so that this rounds once.
+            return self.cast(self._integer_to_float(value, float32), dtype)
         if value.dtype.itemsize < 4:
             # 32-bit conversions are instructions.
             value = self.convert("sext" if value.dtype.is_signed else "zext", value, int32)
@@ -103,7 +106,7 @@ class Conversions:
 
         llvm.fptosi.sat would do, but LLVM takes vectors apart for it.
         """
-        if value.dtype is float16:
+        if value.dtype in NARROW_FLOATS:
             value = self.cast(value, float32)
         low, high = _limits(dtype)
         if dtype.itemsize < 4:
@@ -135,6 +138,10 @@ class Conversions:
 
     def _float_to_float(self, value: Value, dtype: DType) -> Value:
         source = value.dtype
+        if source is bfloat16:
+            return self.cast(self._extend(value), dtype)
+        if dtype is bfloat16:
+            return self._shorten(self.cast(value, float32))
         if float16 not in (source, dtype):
             return self.convert(
                 "fpext" if dtype.itemsize > source.itemsize else "fptrunc", value, dtype
@@ -144,6 +151,21 @@ class Conversions:
             return self.convert("fptrunc", single, float16) if self._half else self._pack(single)
         single = self.convert("fpext", value, float32) if self._half else self._unpack(value)
         return single if dtype is float32 else self.convert("fpext", single, dtype)
+
+    def _extend(self, value: Value) -> Value:
+        """bfloat16 to float32: the upper half of its bits."""
+        wide = self.convert("zext", value._replace(dtype=int16), int32)
+        return self.convert("bitcast", self._two("shl", wide, 16), float32)
+
+    def _shorten(self, value: Value) -> Value:
+        """float32 to bfloat16, to nearest even."""
+        bits = self.convert("bitcast", value, int32)
+        # Half of the last place kept is added, less one if that place is even.
+        even = self._two("and", self._two("lshr", bits, 16), 1)
+        near = self._two("lshr", self._two("add", self._two("add", bits, 0x7FFF), even), 16)
+        missing = self._test("fcmp uno", value, value)
+        near = self._select(missing, self._number(0x7FC0, near), near)
+        return self.convert("trunc", near, int16)._replace(dtype=bfloat16)
 
     def _to_odd(self, value: Value) -> Value:
         """float64 to float32 rounded to odd, so that a second rounding is as good as one."""

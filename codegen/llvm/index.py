@@ -66,6 +66,11 @@ class Indices:
             self._resolved[key] = found
         return found
 
+    def numbers(self, index: Index) -> tuple[tuple[Var, int], ...]:
+        """The numbers of the unrolled variables in an index."""
+        known = self._code.numbers
+        return tuple((var, known[var]) for var in sorted(variables(index) & known.keys(), key=str))
+
     def number(self, index: Index) -> int:
         """An index as a number; ValueError where a loop that is not expanded decides it."""
         numbers = self._code.numbers

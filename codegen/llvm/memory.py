@@ -53,7 +53,10 @@ class Memory:
         )
         varies = indices.varies(index) or any(indices.varies(bound.index) for bound in guard)
         lane = (code.lane, code.lanes) if varies else None
-        key = (load.buffer.name, index, guard, load.default, lane)
+        # Positions computed from data still hold the variables of unrolled loops.
+        places = (index, *(bound.index for bound in guard))
+        numbers = tuple(indices.numbers(place) for place in places)
+        key = (load.buffer.name, index, guard, load.default, lane, numbers)
         found = code.computed(key)
         if found is None:
             reads = frozenset((load.buffer.name,)).union(

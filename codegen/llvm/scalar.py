@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from treadle.codegen.llvm.code import Code
 from treadle.codegen.llvm.conversion import Conversions
 from treadle.codegen.llvm.types import Value, literal, suffix
-from treadle.ir.types import DType, bool_, float16, float32, int64, uint32
+from treadle.ir.types import NARROW_FLOATS, DType, bool_, float32, int64, uint32
 
-_FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_FLOAT_BINARY = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv", "fmod": "frem"}
 _INTEGER_BINARY = {
     "add": "add", "sub": "sub", "mul": "mul", "and": "and", "or": "or", "xor": "xor",
 }  # fmt: skip
@@ -47,7 +47,7 @@ class Scalars:
         if op == "select":
             return self._select(*(self._code.splat(arg, lanes) for arg in args))
         operand = args[0].dtype
-        if operand is float16:
+        if operand in NARROW_FLOATS:
             return self._through_float(op, dtype, args)
         constant = [arg.literal for arg in args]
         operands = [self._code.splat(arg, lanes) for arg in args]
@@ -63,11 +63,11 @@ class Scalars:
         return found
 
     def _through_float(self, op: str, dtype: DType, args: Sequence[Value]) -> Value:
-        """float16 ops compute in float32: rounding twice differs from once for ``fma`` only."""
+        """Narrow floats compute in float32: rounding twice differs from once for ``fma`` only."""
         wide = [self._convert.cast(arg, float32) for arg in args]
         if op in _ORDERED:
             return self.apply(op, dtype, wide)
-        return self._convert.cast(self.apply(op, float32, wide), float16)
+        return self._convert.cast(self.apply(op, float32, wide), dtype)
 
     # --- one instruction --------------------------------------------------------------------------
 

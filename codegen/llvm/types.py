@@ -9,8 +9,9 @@ import struct
 from functools import cache
 from typing import NamedTuple
 
-from treadle.ir.types import DType, Scalar, bool_, float16, float32, float64
+from treadle.ir.types import DType, Scalar, bfloat16, bool_, float16, float32, float64
 
+# bfloat16 is an integer to LLVM, whose own type for it lacks code on most targets.
 _FLOATS = {float16: "half", float32: "float", float64: "double"}
 
 
@@ -67,16 +68,13 @@ def type_of(dtype: DType, lanes: int) -> str:
 @cache
 def suffix(dtype: DType, lanes: int) -> str:
     """How intrinsics name the type: ``f32``, ``v8f32``, ``i64``."""
-    if dtype is bool_:
-        name = "i1"
-    else:
-        name = f"{'f' if dtype.is_floating_point else 'i'}{8 * dtype.itemsize}"
+    name = "i1" if dtype is bool_ else f"{'f' if dtype in _FLOATS else 'i'}{8 * dtype.itemsize}"
     return f"v{lanes}{name}" if lanes else name
 
 
 def memory_suffix(dtype: DType, lanes: int) -> str:
     """`suffix` of the type in memory."""
-    name = f"{'f' if dtype.is_floating_point else 'i'}{8 * dtype.itemsize}"
+    name = f"{'f' if dtype in _FLOATS else 'i'}{8 * dtype.itemsize}"
     return f"v{lanes}{name}" if lanes else name
 
 
@@ -93,6 +91,8 @@ def literal_text(value: Scalar, dtype: DType) -> str:
     if not dtype.is_floating_point:
         return str(_wrap(int(value), 8 * dtype.itemsize))
     rounded = dtype.numpy.type(value)
+    if dtype is bfloat16:
+        return str(struct.unpack("<h", rounded.tobytes())[0])
     if dtype is float16:
         return f"0xH{struct.unpack('<H', rounded.tobytes())[0]:04X}"
     # LLVM writes float constants as the double of the same value.

@@ -54,7 +54,7 @@ from treadle.codegen.schedules.contraction_tile import (
 from treadle.codegen.target import Target
 from treadle.ir.graph import Graph
 from treadle.ir.index import Bound, Index, Var, constant, variable
-from treadle.ir.types import DType, float16, float32
+from treadle.ir.types import NARROW_FLOATS, DType, float32
 
 
 def schedule(body: Graph, target: Target, name: str, aliases: Mapping[int, int]) -> Kernel:
@@ -74,7 +74,7 @@ def schedule(body: Graph, target: Target, name: str, aliases: Mapping[int, int])
 
 def accumulator_of(dtype: DType) -> DType:
     """The dtype in which products are summed."""
-    return float32 if dtype is float16 else dtype
+    return float32 if dtype in NARROW_FLOATS else dtype
 
 
 @dataclass(frozen=True)

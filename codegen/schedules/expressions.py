@@ -149,10 +149,14 @@ WEIGHTS: dict[str, int] = {
     "cos": 16,
     "tanh": 16,
     "erf": 20,
-    "pow": 40,
+    **dict.fromkeys(("exp2", "expm1", "log1p", "log2", "log10", "sinh", "cosh", "atan"), 18),
+    **dict.fromkeys(("asin", "acos", "atan2"), 24),
+    **dict.fromkeys(("pow", "tan", "asinh", "acosh", "atanh", "erfc", "erfcx", "erfinv"), 40),
+    **dict.fromkeys(("lgamma", "digamma"), 90),
     "sqrt": 6,
     "div": 6,
     "remainder": 12,
+    "fmod": 12,
     "mulhi": 3,
 }
 

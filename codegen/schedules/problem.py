@@ -24,6 +24,8 @@ class BodyKind(enum.Enum):
     MAP = "map"
     ROWS = "rows"
     CONTRACTION = "contraction"
+    SCAN = "scan"
+    SORT = "sort"
     UPDATE = "update"
 
 
@@ -119,12 +121,15 @@ def kind_of(problem: Problem) -> BodyKind:
         return BodyKind.CONTRACTION
     if any(needs_update(problem, value) for value in problem.values):
         return BodyKind.UPDATE
+    for value in problem.values:
+        if value.op.loop_class in (LoopClass.SCAN, LoopClass.SORT):
+            return BodyKind(value.op.loop_class.value)
     return BodyKind.ROWS if any(map(reduces, problem.values)) else BodyKind.MAP
 
 
 def needs_update(problem: Problem, value: Value) -> bool:
     """Whether a value is written as a change of its base, rather than element by element."""
-    if value.op.name == "scatter_add":
+    if value.op.name == "scatter":
         return True
     if value.op.name != "view_update":
         return False

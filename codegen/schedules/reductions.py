@@ -24,7 +24,7 @@ from treadle.codegen.loops import (
 )
 from treadle.codegen.schedules.tiling import Names, Statements, read, slot_of
 from treadle.ir.index import Index, constant
-from treadle.ir.types import DType, Scalar, bool_, float16, float32, int32, int64
+from treadle.ir.types import NARROW_FLOATS, DType, Scalar, bool_, float32, int32, int64
 from treadle.ir.value import Value
 
 _WIDE = 1 << 31  # rows of more elements need 64-bit positions
@@ -98,8 +98,8 @@ class _Fold(Accumulator):
         self.result = value.dtype
         name = value.op.name
         adds = name in ("sum", "fold")
-        # Half precision sums in single: a sum of 4096 ones would stop at 2048 otherwise.
-        wide = value.dtype is float16 and (adds or name == "prod")
+        # Narrow floats add up in float32: a sum of 4096 ones would stop at 2048 otherwise.
+        wide = value.dtype in NARROW_FLOATS and (adds or name == "prod")
         self.dtype = float32 if wide else value.dtype
         logical = value.dtype is bool_
         self.op, start = {

@@ -1,4 +1,4 @@
-"""Kernels that change a part of a base: views replaced in place, and sums scattered by an index.
+"""Kernels that change a part of a base: views replaced in place, elements scattered by an index.
 
 A base that is not overwritten in place is copied first, by the tasks that change the copy.
 """
@@ -30,6 +30,8 @@ from treadle.ir.types import contiguous_strides, element_count
 from treadle.ir.value import Value
 
 _ANY_INDEX = (-(1 << 63), (1 << 63) - 1)
+# The scalar op of each way to combine; None: the new element replaces the old.
+_COMBINING = {"set": None, "add": "add", "mul": "mul", "min": "minimum", "max": "maximum"}
 
 
 def schedule_update(problem: Problem) -> tuple[Names, Statements]:
@@ -37,11 +39,11 @@ def schedule_update(problem: Problem) -> tuple[Names, Statements]:
     changed = [value for value in problem.values if needs_update(problem, value)]
     if len(changed) != 1 or changed[0] not in problem.results:
         raise CompilationError(
-            "a kernel holds one scatter_add or view_update in place, and returns it; found "
+            "a kernel holds one scatter or view_update in place, and returns it; found "
             + ", ".join(f"{value.op.name} {value.type}" for value in changed)
         )
     value = changed[0]
-    if value.op.name == "scatter_add":
+    if value.op.name == "scatter":
         return _scatter(problem, value)
     if alias_of(problem, value) is not None:
         return _replace_view(problem, value)
@@ -90,7 +92,7 @@ def _only_result(problem: Problem, value: Value) -> None:
 
 
 def _scatter(problem: Problem, value: Value) -> tuple[Names, Statements]:
-    """Adds elements in order of their position; positions of other axes may run together."""
+    """Combines elements in order of their position; positions of other axes may run together."""
     _only_result(problem, value)
     elements = Elements(problem.inputs, {})
     data, index, source = value.inputs
@@ -105,17 +107,17 @@ def _scatter(problem: Problem, value: Value) -> tuple[Names, Statements]:
         for position, axis, extent in zip(at, moved, source.shape, strict=True)
         if extent < axis.extent
     )
-    wanted, added = elements.at(index, at, guard), elements.at(source, at, guard)
-    nodes = postorder([wanted, added, kept])
+    wanted, scattered = elements.at(index, at, guard), elements.at(source, at, guard)
+    nodes = postorder([wanted, scattered, kept])
     lanes = lanes_of(problem.target, nodes, [value.dtype])
     names = Names(problem.target, lanes)
-    nest = _Scatter(names, value, problem.outputs[0], axes, along, wanted, added, kept, guard)
+    nest = _Scatter(names, value, problem.outputs[0], axes, along, wanted, scattered, kept, guard)
     nest.copies = alias_of(problem, value) is None
     return names, nest.statements(cost(nodes) + 2)
 
 
 class _Scatter:
-    """Loops over the axes that are not scattered; inside, a slab is copied and added to.
+    """Loops over the axes that are not scattered; inside, a slab is copied and changed.
 
     Lanes run along the innermost axis: as columns where it is not the scattered one, else only
     in the copy, since elements of one slab may meet.
@@ -131,7 +133,7 @@ class _Scatter:
         axes: Sequence[Var],
         along: Var,
         wanted: Expression,
-        added: Expression,
+        source: Expression,
         kept: Expression,
         guard: tuple[Bound, ...],
     ) -> None:
@@ -140,7 +142,7 @@ class _Scatter:
         self.buffer = buffer
         self.axes = axes
         self.along = along
-        self.wanted, self.added, self.kept = wanted, added, kept
+        self.wanted, self.source, self.kept = wanted, source, kept
         self.guard = guard
         self.scattered = axes[value.attr("axis")]
         long = [axis for axis in axes if axis.extent > 1]
@@ -158,7 +160,7 @@ class _Scatter:
 
         def columns(at: Sequence[Index], start: Index, strip: Strip) -> Statements:
             position = dict(zip(outer, at, strict=True))
-            return self._copied(position, start, strip) + self._added(position, start, strip)
+            return self._copied(position, start, strip) + self._changed(position, start, strip)
 
         def main(at: list[Index], number: Index) -> Statements:
             return columns(at, number * names.lanes, Strip(1))
@@ -200,7 +202,7 @@ class _Scatter:
         rewrite = Rewriter(at)
         return (Store(self.buffer, rewrite.index(self.place), rewrite(self.kept)),)
 
-    def _added(self, at: dict[Var, Index], start: Index, strip: Strip) -> Statements:
+    def _changed(self, at: dict[Var, Index], start: Index, strip: Strip) -> Statements:
         if not self.along.extent:
             return ()
         inner = self.names.var("s", self.along.extent)
@@ -208,19 +210,21 @@ class _Scatter:
         if self.lane:
             lane = self.lane
             body = strip_loop(
-                self.names, strip, start, lambda here, _l, _s: self._add({**moved, lane: here})
+                self.names, strip, start, lambda here, _l, _s: self._change({**moved, lane: here})
             )
         else:
-            body = self._add(moved)
+            body = self._change(moved)
         return loop(inner, LoopKind.SERIAL, body)
 
-    def _add(self, at: dict[Var, Index]) -> Statements:
+    def _change(self, at: dict[Var, Index]) -> Statements:
         rewrite = Rewriter(at)
         wanted = dynamic(rewrite(self.wanted), *_ANY_INDEX)
         inside = [Bound(wanted, 0, self.scattered.extent)]
         inside += [Bound(rewrite.index(b.index), b.low, b.high) for b in self.guard]
         guard = tuple(inside)
         place = Rewriter({**at, self.scattered: wanted}).index(self.place)
-        old = Load(self.buffer, place, guard)
-        new = Apply("add", (old, rewrite(self.added)), self.value.dtype)
+        new = rewrite(self.source)
+        op = _COMBINING[self.value.attr("combine")]
+        if op is not None:
+            new = Apply(op, (Load(self.buffer, place, guard), new), self.value.dtype)
         return (Store(self.buffer, place, new, guard),)

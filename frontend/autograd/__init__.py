@@ -3,6 +3,7 @@
 ``backward`` and ``grad`` run the graph; ``Function`` adds operations of one's own.
 """
 
+from treadle.autograd import graph
 from treadle.autograd.differentiate import backward, grad
 from treadle.autograd.function import Function
 from treadle.autograd.grad_mode import (
@@ -20,6 +21,7 @@ __all__ = [
     "backward",
     "enable_grad",
     "grad",
+    "graph",
     "inference_mode",
     "is_grad_enabled",
     "no_grad",

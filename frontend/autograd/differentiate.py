@@ -36,6 +36,11 @@ def _roots(tensors: Sequence[Tensor], gradients: Sequence[Any]) -> list[tuple[Te
         if gradient is None:
             if tensor.shape.numel() != 1:
                 raise RuntimeError("grad can be implicitly created only for scalar outputs")
+            if tensor.dtype.is_complex:
+                raise RuntimeError(
+                    "grad can be implicitly created only for real scalar outputs but got "
+                    f"{tensor.dtype}"
+                )
             gradient = ones_like(tensor.detach())
         elif not isinstance(gradient, Tensor):
             raise TypeError(

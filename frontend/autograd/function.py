@@ -184,7 +184,7 @@ class Function:
         recorder.segment.savers.append(node)
         silent = {id(tensor._storage) for tensor in context._nondifferentiable}
         for number, result in enumerate(tensors):
-            if id(result._storage) not in silent and result.dtype.is_floating_point:
+            if id(result._storage) not in silent and result.dtype.kind in "fc":
                 result.requires_grad = True
                 result._grad_fn, result._output_nr = node, number
 

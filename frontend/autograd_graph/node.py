@@ -36,12 +36,19 @@ SECOND_BACKWARD = (
 )
 
 
-def modified_since(storage: Storage, version: int) -> RuntimeError:
-    """The error of a saved tensor that is no longer what it was at ``version``."""
+def modified_since(storage: Storage, version: int, source: Edge = None) -> RuntimeError:
+    """The error of a saved tensor that is no longer what it was at ``version``.
+
+    ``source`` is the node that made it and the number of the result.
+    """
     type = storage.type
+    node, number = source or (None, 0)
+    named = ""
+    if node is not None and node.signature is not None:
+        named = f", which is output {number} of {node.label.removesuffix('Backward0')},"
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: [{_type_name(type.dtype.name)} {list(type.shape)}] is at version "
+        f"operation: [{_type_name(type.dtype.name)} {list(type.shape)}]{named} is at version "
         f"{storage.version}; expected version {version} instead. Hint: enable anomaly detection to "
         "find the operation that failed to compute its gradient, with "
         "torch.autograd.set_detect_anomaly(True, check_nan=False)."
@@ -82,7 +89,7 @@ class Node:
     pre_hooks: dict[int, Callable[..., Any]] | None = None
     post_hooks: dict[int, Callable[..., Any]] | None = None
     retain: dict[int, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    _metadata: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -117,7 +124,20 @@ class Node:
         # Indices, masks and the like never have a gradient; PyTorch does not show them.
         types = [value.type.dtype.kind for value in self.inputs] or ["f"] * len(self.edges)
         shown = zip(self.edges, types, strict=True)
-        return tuple(edge or (None, 0) for edge, kind in shown if edge or kind == "f")
+        return tuple(edge or (None, 0) for edge, kind in shown if edge or kind in "fc")
+
+    def __getattr__(self, name: str) -> Any:
+        """What the node saved, under PyTorch's names: ``_saved_self``, ``_saved_result`` ..."""
+        if name.startswith("_saved_") and self.signature is not None:
+            return _saved_tensor[0](self, name.removeprefix("_saved_"))
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What users note about the node."""
+        if self._metadata is None:
+            self._metadata = {}
+        return self._metadata
 
     def __repr__(self) -> str:
         return f"<{self.label} object at {id(self):#x}>"
@@ -132,7 +152,10 @@ class Node:
         """Forward values of ``segment`` that the gradient will read."""
         if self.released or self.signature is None:
             return ()
-        template = self._template((True,) * len(self.outputs))
+        try:
+            template = self._template((True,) * len(self.outputs))
+        except RuntimeError:
+            return ()  # a function without a derivative says so where backward asks for it
         actual = (*self.inputs, *self.outputs, *(None,) * len(self.outputs))
         found = instantiate(template, template.kept, actual)
         return [value for value in found if value is not None]
@@ -180,7 +203,7 @@ class Node:
             if not (used[number] and self._watches(number)):
                 continue
             if storage.version != version:
-                raise modified_since(storage, version)
+                raise modified_since(storage, version, self._source(number))
             if storage.exposed is not None:
                 segment.cut = True  # others may change this memory once the caller goes on
             here = values[number]
@@ -188,6 +211,15 @@ class Node:
                 # Changed through ``.data``: PyTorch reads the new contents and so do we.
                 values[number] = segment.read(storage)
         return tuple(values[: len(self.inputs)]), tuple(values[len(self.inputs) :])
+
+    def _source(self, number: int) -> Edge:
+        """What made a saved tensor: an argument, or else a result of this node."""
+        count = len(self.edges)
+        if number >= count:
+            return (self, number - count)
+        writer = self.saved[number][0].writer
+        last = None if writer is None else writer()
+        return self.edges[number] if last is None else (last, 0)
 
     def _watches(self, number: int) -> bool:
         return self.watched is None or number >= len(self.watched) or self.watched[number]
@@ -205,6 +237,25 @@ class Node:
         if not self.released:
             self.released = True
             self.saved = ()
+
+
+_saved_tensor: list[Callable[[Node, str], Any]] = []
+
+
+def set_saved_tensor(read: Callable[[Node, str], Any]) -> None:
+    """Installs the function that gives what a node saved as a tensor, which needs tensors."""
+    _saved_tensor[:] = [read]
+
+
+_classes: dict[str, type[Node]] = {}
+
+
+def node_class(label: str) -> type[Node]:
+    """The class of nodes of that name, so that ``type(grad_fn)`` shows it."""
+    found = _classes.get(label)
+    if found is None:
+        found = _classes[label] = type(label, (Node,), {"__module__": "builtins"})
+    return found
 
 
 class AccumulateGrad(Node):
@@ -234,5 +285,8 @@ def edge_of(tensor: Tensor) -> Edge:
 
 
 def _type_name(dtype: str) -> str:
-    names = {"float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long"}
+    names = {
+        "float32": "Float", "float64": "Double", "float16": "Half", "int64": "Long",
+        "bfloat16": "BFloat16", "complex64": "ComplexFloat", "complex128": "ComplexDouble",
+    }  # fmt: skip
     return f"torch.{names.get(dtype, dtype.capitalize())}Tensor"

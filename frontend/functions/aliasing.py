@@ -13,7 +13,7 @@ from treadle.ir.value import Value
 from treadle.operation import Call, Operation, finish
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
-from treadle.views import View
+from treadle.views import TypedView, View
 
 
 def view_operation(name: str) -> Callable[[Callable[..., Value]], Callable[..., Tensor]]:
@@ -69,6 +69,30 @@ def views_operation(name: str) -> Callable[[Callable[..., Any]], Callable[..., t
     return decorate
 
 
+def inplace_view(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The in-place form of a view, as ``t_`` is of ``t``: the tensor itself gets the layout."""
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self.requires_grad and recorder.grad_enabled and self.is_leaf:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation."
+            )
+        become(self, function(self, *args, **kwargs))
+        return self
+
+    method.__name__ = f"{function.__name__}_"
+    method.__doc__ = f"In-place ``{function.__name__}``."
+    return method
+
+
+def become(target: Tensor, alias: Tensor) -> None:
+    """Gives a tensor the layout and history of an alias of it."""
+    target._view, target._cached = alias._view, alias._cached
+    if alias._grad_fn is not None:
+        target._grad_fn, target._output_nr = alias._grad_fn, alias._output_nr
+        target._one_of_several = alias._one_of_several
+
+
 def _is_plain(source: Tensor) -> bool:
     """Whether a view only names a part of memory: its value can be read when it is needed."""
     storage = source._storage
@@ -79,6 +103,9 @@ def _is_plain(source: Tensor) -> bool:
 def _alias(source: Tensor, layout: View) -> Tensor:
     """A tensor over another's storage."""
     storage = source._storage
+    if isinstance(layout, TypedView) or isinstance(source._view, TypedView):
+        dtype = layout.dtype if isinstance(layout, TypedView) else source.dtype
+        layout = views.under(layout, dtype, storage.type.dtype)
     result = source._alias(None if layout == views.whole(storage.type.shape) else layout)
     result._untracked = source._untracked
     base = source if source._base is None else source._base

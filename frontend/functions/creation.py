@@ -1,270 +1,310 @@
-"""Creation of tensors: from data, filled, ranges and identity matrices.
+"""Tensors filled with one number, or with unspecified contents.
 
-Filled tensors are recorded like any operation; data is copied into memory at once.
+They are recorded like any operation. Tensors from data are ``data``'s, ranges ``ranges``'s.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from treadle import engine
 from treadle.device import device_of
-from treadle.functions.movement import extents
+from treadle.functions import movement, striding
+from treadle.functions.axes import check_extents, extents
+from treadle.functions.data import (
+    as_tensor as as_tensor,
+    from_numpy as from_numpy,
+    given_dtype,
+    new_tensor as new_tensor,
+    refuse_pinned,
+    require_grad as require_grad,
+    tensor as tensor,
+)
 from treadle.ir import build as b
-from treadle.ir.types import Device, DType, bool_, dtype_of, float64, int64
+from treadle.ir.types import Device, DType, bool_, int64
 from treadle.ir.value import Value
+from treadle.layouts import check_layout, innermost_channels
 from treadle.operation import operation
-from treadle.promotion import default_dtype
-from treadle.tensor import Tensor, from_array
+from treadle.promotion import default_dtype, number_for, scalar_name
+from treadle.tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "empty", "empty_like", "eye", "from_numpy", "full", "full_like",
-    "linspace", "ones", "ones_like", "tensor", "zeros", "zeros_like",
+    "empty", "empty_like", "empty_permuted", "empty_strided", "fill", "full", "full_like", "ones",
+    "ones_like", "zeros", "zeros_like",
 ]  # fmt: skip
-
-
-def _numpy_of(data: Any, dtype: DType | None) -> npt.NDArray[Any]:
-    if isinstance(data, Tensor):
-        return np.array(data.detach()._concrete())
-    if isinstance(data, (np.ndarray, np.generic)):
-        return np.array(data)
-    data = _plain(data)
-    try:
-        array = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"expected sequences of equal lengths: {error}") from None
-    if array.dtype == np.uint64 or (array.dtype == object and array.size):
-        raise RuntimeError("Overflow when unpacking long long")
-    if array.dtype.kind not in "buif":
-        raise TypeError(f"not a sequence of numbers: found elements of dtype {array.dtype}")
-    if array.size == 0:
-        return array.astype(default_dtype().numpy)
-    if array.dtype == np.float64:
-        return array.astype(default_dtype().numpy if dtype is None else np.float64)
-    return array.astype(np.int64) if array.dtype.kind in "ui" else array
-
-
-def _plain(data: Any) -> Any:
-    """Nested lists with tensors and arrays replaced by Python numbers."""
-    if isinstance(data, Tensor):
-        return data.tolist()
-    if isinstance(data, (list, tuple)):
-        return [_plain(item) for item in data]
-    return data
-
-
-def tensor(
-    data: Any,
-    *,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    pin_memory: bool = False,
-) -> Tensor:
-    """A leaf tensor with a copy of ``data``: numbers, nested sequences, arrays or a tensor."""
-    array = _numpy_of(data, dtype)
-    if dtype is not None:
-        array = array.astype(dtype.numpy)
-    made = from_array(array, device_of(device))
-    return require_grad(made, requires_grad)
-
-
-def require_grad(made: Tensor, wanted: bool) -> Tensor:
-    """Marks a new tensor as a leaf that needs gradients; RuntimeError for integers."""
-    if wanted:
-        if not made.dtype.is_floating_point:
-            raise RuntimeError(
-                "Only Tensors of floating point and complex dtype can require gradients"
-            )
-        made.requires_grad = True
-    return made
-
-
-def from_numpy(ndarray: npt.NDArray[Any]) -> Tensor:
-    """A tensor that shares the memory of an array."""
-    if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    if any(step < 0 for step in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array  with array.copy().) "
-        )
-    try:
-        dtype_of(ndarray.dtype)
-    except KeyError:
-        raise TypeError(
-            f"can't convert np.ndarray of type {ndarray.dtype}. The only supported types are: "
-            "float64, float32, float16, int64, int32, int16, int8, uint8, and bool."
-        ) from None
-    storage, view = engine.share(ndarray)
-    made = object.__new__(Tensor)
-    made._storage = storage
-    made._view = None if view.size == storage.type.shape and view.is_contiguous() else view
-    return made
-
-
-def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """``data`` as a tensor, sharing memory where it is a tensor or array of that dtype."""
-    if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ndarray):
-        shared = from_numpy(data)
-        return shared if dtype is None else shared.to(dtype)
-    return tensor(data, dtype=dtype, device=device)
+METHODS = "new_empty new_empty_strided new_full new_ones new_tensor new_zeros"
 
 
 @operation()
 def _full(shape: tuple[int, ...], value: Any, dtype: DType, device: Device) -> Value:
-    if any(extent < 0 for extent in shape):
-        raise RuntimeError(
-            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
-        )
     return b.full(shape, value, dtype, device)
 
 
+def _sizes(name: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
+    try:
+        if len(sizes) == 1 and isinstance(sizes[0], bool):
+            raise TypeError
+        shape = extents(sizes)
+    except TypeError:
+        wrong = sizes[0]
+        if len(sizes) > 1 and isinstance(wrong, (tuple, list)):
+            raise TypeError(
+                f"{name}() takes 1 positional argument but {len(sizes)} were given"
+            ) from None
+        raise TypeError(
+            f"{name}(): argument 'size' (position 1) must be tuple of ints, not "
+            f"{type(wrong).__name__}"
+        ) from None
+    if shape and min(shape) < 0:
+        if name in ("zeros", "ones", "full"):
+            raise RuntimeError(f"{name}: Dimension size must be non-negative.")
+        check_extents(shape)
+    return shape
+
+
 def _filled(
-    sizes: tuple[Any, ...], value: Any, dtype: DType | None, device: Any, requires_grad: bool
+    name: str,
+    shape: tuple[int, ...],
+    value: Any,
+    out: Tensor | None,
+    dtype: Any,
+    layout: Any,
+    device: Any,
+    requires_grad: bool,
+    pin_memory: bool,
+    memory_format: Any = None,
 ) -> Tensor:
-    made: Tensor = _full(extents(sizes), value, dtype or default_dtype(), device_of(device))
+    refuse_pinned(pin_memory)
+    check_layout(layout)
+    chosen = given_dtype(name, dtype)
+    if out is not None:
+        check_out_dtype(out, chosen)
+        return out.resize_(shape).fill_(value)
+    kind = chosen or default_dtype()
+    if innermost_channels(memory_format, len(shape)):
+        nested = (shape[0], *shape[2:], shape[1])
+        made: Tensor = _full(nested, number_for(value, kind), kind, device_of(device))
+        made = movement.permute(made, (0, len(shape) - 1, *range(1, len(shape) - 1)))
+        made._base = None
+    else:
+        made = _full(shape, number_for(value, kind), kind, device_of(device))
     return require_grad(made, requires_grad)
 
 
-def zeros(
-    *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """Zeros."""
-    return _filled(size, 0, dtype, device, requires_grad)
+def check_out_dtype(out: Tensor, dtype: DType | None) -> None:
+    """RuntimeError where a dtype is asked for that ``out`` does not have."""
+    if dtype is not None and dtype is not out.dtype:
+        raise RuntimeError(
+            f"dtype {scalar_name(dtype)} does not match dtype of out parameter "
+            f"({scalar_name(out.dtype)})"
+        )
 
 
-def ones(
-    *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """Ones."""
-    return _filled(size, 1, dtype, device, requires_grad)
+def _constant(name: str, value: int, doc: str) -> Callable[..., Tensor]:
+    def function(
+        *size: Any, out: Tensor | None = None, dtype: Any = None, layout: Any = None,
+        device: Any = None, pin_memory: bool = False, requires_grad: bool = False,
+        memory_format: Any = None, **named: Any,
+    ) -> Tensor:  # fmt: skip
+        if named:
+            if set(named) - {"size"} or size:
+                raise TypeError(f"{name}() got an unexpected keyword argument {min(named)!r}")
+            size = (named["size"],)
+        if not size:
+            raise TypeError(f'{name}() missing 1 required positional arguments: "size"')
+        shape = _sizes(name, size)
+        return _filled(
+            name, shape, value, out, dtype, layout, device, requires_grad, pin_memory,
+            memory_format,
+        )  # fmt: skip
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
 
 
-def empty(
-    *size: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False,
-    memory_format: Any = None, pin_memory: bool = False,
-) -> Tensor:  # fmt: skip
-    """A tensor whose contents are unspecified (zeros here: recording them costs nothing)."""
-    return _filled(size, 0, dtype, device, requires_grad)
+zeros = _constant("zeros", 0, "Zeros.")
+ones = _constant("ones", 1, "Ones.")
+empty = _constant(
+    "empty", 0, "A tensor whose contents are unspecified (zeros: recording them costs nothing)."
+)
 
 
 def full(
-    size: Sequence[int], fill_value: Any, *, dtype: DType | None = None, device: Any = None,
-    requires_grad: bool = False,
+    size: Sequence[int], fill_value: Any, *, out: Tensor | None = None, dtype: Any = None,
+    layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+    names: Any = None,
 ) -> Tensor:  # fmt: skip
     """A tensor filled with one number, whose kind decides the dtype."""
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
-    if dtype is None and isinstance(fill_value, bool):
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(
+            f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
+        )
+    value = _fill_number("full", fill_value)
+    if dtype is None and isinstance(value, bool):
         dtype = bool_
-    elif dtype is None and isinstance(fill_value, int):
+    elif dtype is None and isinstance(value, int):
         dtype = int64
-    return _filled((tuple(size),), fill_value, dtype, device, requires_grad)
+    elif dtype is None and isinstance(value, complex):
+        dtype = default_dtype().to_complex()
+    if out is not None:
+        dtype = None
+    shape = _sizes("full", (size,))
+    return _filled("full", shape, value, out, dtype, layout, device, requires_grad, pin_memory)
 
 
-def _like(input: Tensor, value: Any, options: dict[str, Any]) -> Tensor:
+def _fill_number(name: str, value: Any) -> Any:
+    if isinstance(value, Tensor) and not value.ndim:
+        return value.item()
+    if isinstance(value, np.generic):
+        return value.item()
+    if not isinstance(value, (int, float, complex)):
+        raise TypeError(
+            f"{name}(): argument 'fill_value' (position 2) must be Number, not "
+            f"{type(value).__name__}"
+        )
+    return value
+
+
+# -- like another tensor -------------------------------------------------------------------------
+
+
+def _check_like(name: str, input: Any) -> None:
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+
+
+def _like(name: str, value: int, doc: str) -> Callable[..., Tensor]:
+    def function(
+        input: Tensor, *, dtype: Any = None, layout: Any = None, device: Any = None,
+        requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
+    ) -> Tensor:  # fmt: skip
+        _check_like(name, input)
+        return _filled(
+            name, tuple(input.shape), value, None, dtype or input.dtype, layout, device,
+            requires_grad, pin_memory, memory_format,
+        )  # fmt: skip
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+zeros_like = _like("zeros_like", 0, "Zeros with the shape and dtype of a tensor.")
+ones_like = _like("ones_like", 1, "Ones with the shape and dtype of a tensor.")
+empty_like = _like("empty_like", 0, "Unspecified contents with the shape and dtype of a tensor.")
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
+    """One number with the shape and dtype of a tensor."""
+    _check_like("full_like", input)
     return _filled(
-        (tuple(input.shape),),
-        value,
-        options.get("dtype") or input.dtype,
-        input.device if options.get("device") is None else options["device"],
-        options.get("requires_grad", False),
-    )
+        "full_like", tuple(input.shape), _fill_number("full_like", fill_value), None,
+        dtype or input.dtype, layout, device, requires_grad, pin_memory, memory_format,
+    )  # fmt: skip
 
 
-def zeros_like(input: Tensor, **options: Any) -> Tensor:
-    """Zeros with the shape, dtype and device of a tensor."""
-    return _like(input, 0, options)
+def _new(name: str, create: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def method(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        return create(*size, dtype=dtype or self.dtype, **options)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"``{create.__name__}`` in this tensor's dtype unless another is given."
+    return method
 
 
-def ones_like(input: Tensor, **options: Any) -> Tensor:
-    """Ones with the shape, dtype and device of a tensor."""
-    return _like(input, 1, options)
+new_zeros = _new("new_zeros", zeros)
+new_ones = _new("new_ones", ones)
+new_empty = _new("new_empty", empty)
+new_full = _new("new_full", full)
 
 
-def empty_like(input: Tensor, **options: Any) -> Tensor:
-    """Unspecified contents with the shape, dtype and device of a tensor."""
-    return _like(input, 0, options)
+# -- with a layout -------------------------------------------------------------------------------
 
 
-def full_like(input: Tensor, fill_value: Any, **options: Any) -> Tensor:
-    """One number with the shape, dtype and device of a tensor."""
-    return _like(input, fill_value, options)
-
-
-@operation()
-def _ramp(count: int, start: Any, step: Any, dtype: DType, device: Device) -> Value:
-    if not dtype.is_floating_point:
-        steps = b.iota((count,), 0, int64, device)
-        return b.cast(steps * int(step) + int(start), dtype)
-    # Positions are exact in float64; the result is rounded once.
-    return b.cast(b.iota((count,), 0, float64, device) * float(step) + float(start), dtype)
-
-
-def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: DType | None = None, device: Any = None,
-    requires_grad: bool = False,
+def empty_strided(
+    size: Sequence[int], stride: Sequence[int], *, dtype: Any = None, layout: Any = None,
+    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Numbers from start (0 by default) to end, exclusive."""
-    if end is None:
-        start, end = 0, start
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if (end - start) * step < 0:
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-    if dtype is None:
-        whole = all(isinstance(number, int) for number in (start, end, step))
-        dtype = int64 if whole else default_dtype()
-    count = max(math.ceil((end - start) / step), 0)
-    made: Tensor = _ramp(count, start, step, dtype, device_of(device))
-    return require_grad(made, requires_grad)
+    """Unspecified contents with any strides."""
+    shape, steps = extents((size,)), extents((stride,))
+    if len(shape) != len(steps):
+        raise RuntimeError(
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides "
+            f"({len(steps)})"
+        )
+    check_extents(shape)
+    span = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
+    made = _filled(
+        "empty_strided", (span,), 0, None, dtype, layout, device, False, pin_memory
+    )  # fmt: skip
+    return require_grad(striding.as_strided_(made, shape, steps, 0), requires_grad)
 
 
-@operation()
-def _even(count: int, start: float, end: float, dtype: DType, device: Device) -> Value:
-    if count == 1:
-        return b.full((1,), start, dtype, device)
-    position = b.iota((count,), 0, float64, device)
-    step = (end - start) / (count - 1) if count > 1 else 0.0
-    # From both ends, so that the last element is exact.
-    upward = position * step + start
-    downward = end - (float(count - 1) - position) * step
-    return b.cast(b.select(b.lt(position, count / 2), upward, downward), dtype)
+def new_empty_strided(
+    self: Tensor, size: Sequence[int], stride: Sequence[int], *, dtype: Any = None, **options: Any
+) -> Tensor:
+    """``empty_strided`` in this tensor's dtype unless another is given."""
+    return empty_strided(size, stride, dtype=dtype or self.dtype, **options)
 
 
-def linspace(
-    start: float, end: float, steps: int, *, dtype: DType | None = None, device: Any = None,
-    requires_grad: bool = False,
+def empty_permuted(
+    size: Sequence[int], physical_layout: Sequence[int], *, dtype: Any = None, layout: Any = None,
+    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
-    """``steps`` evenly spaced numbers from start to end, both included."""
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    made: Tensor = _even(
-        steps, float(start), float(end), dtype or default_dtype(), device_of(device)
-    )
-    return require_grad(made, requires_grad)
+    """Unspecified contents whose axes lie in memory in a given order."""
+    shape, order = extents((size,)), extents((physical_layout,))
+    if len(shape) != len(order):
+        raise RuntimeError(
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. "
+            f"len(size) = {len(shape)} is not equal to len(physical_layout) = {len(order)}"
+        )
+    for number, axis in enumerate(order):
+        if not 0 <= axis < len(shape):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(shape) - 1}, but got "
+                f"{axis} at index {number}).  NB: negative dims not currently supported; file an "
+                "issue if you want it."
+            )
+        if axis in order[:number]:
+            raise RuntimeError("Duplicate dim not allowed")
+    strides = [1] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= max(shape[axis], 1)
+    return empty_strided(
+        shape, strides, dtype=dtype, layout=layout, device=device, requires_grad=requires_grad,
+        pin_memory=pin_memory,
+    )  # fmt: skip
 
 
-@operation()
-def _eye(rows: int, columns: int, dtype: DType, device: Device) -> Value:
-    shape = (rows, columns)
-    same = b.eq(b.iota(shape, 0, int64, device), b.iota(shape, 1, int64, device))
-    return b.cast(same, dtype)
+# -- filling -------------------------------------------------------------------------------------
 
 
-def eye(
-    n: int, m: int | None = None, *, dtype: DType | None = None, device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """Ones on the diagonal of an n x m matrix."""
-    made: Tensor = _eye(n, n if m is None else m, dtype or default_dtype(), device_of(device))
-    return require_grad(made, requires_grad)
+@operation("FillBackward0")
+def _filled_copy(input: Value, value: Any) -> Value:
+    if isinstance(value, Value):
+        return b.broadcast_to(b.cast(value, input.dtype), input.shape)
+    return b.full(input.shape, value, input.dtype, input.type.device)
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A copy filled with one number, or that of a tensor without dimensions."""
+    if isinstance(value, Tensor):
+        if value.ndim:
+            raise RuntimeError(
+                "fill_ only supports 0-dimension value tensor but got tensor with "
+                f"{value.ndim} dimensions."
+            )
+        made: Tensor = _filled_copy(input, value)
+        return made
+    made = _filled_copy(input, number_for(_fill_number("fill", value), input.dtype))
+    return made

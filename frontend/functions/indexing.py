@@ -1,439 +1,397 @@
-"""Indexing: reading and assigning parts of tensors with integers, slices, masks and index tensors.
+"""Reading parts of tensors: ``tensor[...]``, and picking elements by mask or by position.
 
-Basic indices give views; integer tensors gather copies; masks select where shapes stay known.
+Basic indices give views, index tensors and masks copies. Writing is ``index_assignment``'s.
 """
 
 from __future__ import annotations
 
 import operator
-from typing import Any
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from treadle.functions import movement, pointwise
-from treadle.inplace import assign
+from treadle.functions import movement, slicing
+from treadle.inplace import accepts_separate_out
 from treadle.ir import build as b
-from treadle.ir.gradients import vjp
-from treadle.ir.types import CPU, bool_, int32, int64
+from treadle.ir.types import CPU, Shape, bool_, element_count, int32, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.promotion import default_dtype
+from treadle.promotion import scalar_name
 from treadle.tensor import Tensor, from_array
 
-__all__ = ["gather", "index_select", "scatter_add"]
-METHODS = "gather index_select scatter_add zero_"
+__all__ = ["masked_select", "take"]
+METHODS = "masked_select take"
+
+# Sequences of at least so many items are index arrays, whatever they hold (PyTorch's rule).
+_LONG_SEQUENCE = 32
 
 
-def _is_advanced(item: Any) -> bool:
+# -- the key -------------------------------------------------------------------------------------
+
+
+def key_items(key: Any) -> tuple[Any, ...]:
+    """The items of a key; a short sequence that holds more than numbers is read as a tuple."""
+    if type(key) is tuple:
+        return key
+    if not _is_sequence(key) or isinstance(key, np.ndarray) or len(key) >= _LONG_SEQUENCE:
+        return tuple(key) if isinstance(key, tuple) else (key,)
+    parts = (Tensor, slice, type(Ellipsis), type(None))
+    if not any(isinstance(item, parts) or _is_sequence(item) for item in key):
+        return tuple(key) if isinstance(key, tuple) else (key,)
+    if not isinstance(key, (tuple, str)):
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be "
+            "changed in pytorch 2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will "
+            "be interpreted as tensor index, x[torch.tensor(seq)], which will result either in an "
+            "error or a different result",
+            UserWarning,
+            stacklevel=3,
+        )
+    return tuple(key)
+
+
+def _is_sequence(item: Any) -> bool:
+    return isinstance(item, (Sequence, np.ndarray))
+
+
+def _index_tensor(item: Any) -> Tensor:
+    """A sequence of numbers as a tensor of integers or bool."""
     if isinstance(item, str):
         raise TypeError("new(): invalid data type 'str'")
-    return isinstance(item, (Tensor, list, np.ndarray))
+    array = item if isinstance(item, np.ndarray) else np.asarray(_numbers(item))
+    kind = np.bool_ if array.dtype.kind == "b" else np.int64
+    return from_array(array.astype(kind), CPU)
 
 
-def _as_index(item: Any) -> Tensor | bool:
-    """An index as a tensor of integers or bool (a bool itself, where it has no dimensions)."""
-    if not isinstance(item, Tensor):
-        array = np.asarray(item)
-        if array.size == 0:
-            array = array.astype(np.int64)
-        if array.dtype.kind not in "iub":
-            raise IndexError(
-                "tensors used as indices must be long, int, byte or bool tensors, found "
-                f"{array.dtype}"
-            )
-        kind = np.bool_ if array.dtype.kind == "b" else np.int64
-        return from_array(array.astype(kind), CPU)
-    if item.dtype is bool_ and not item.ndim:
-        return bool(item)
-    if item.dtype.is_floating_point:
-        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-    return item
+def _numbers(item: Any) -> Any:
+    if isinstance(item, Tensor):
+        return item.tolist()
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
+    return [_numbers(part) for part in item] if _is_sequence(item) else item
 
 
-def _expand_ellipsis(key: tuple[Any, ...], rank: int) -> list[Any]:
-    """The key with one entry an axis (and None for new axes)."""
-    used = 0
-    for item in key:
-        if isinstance(item, Tensor) and item.dtype is bool_ and item.ndim != 1:
-            used += item.ndim
-        elif item is not None and item is not Ellipsis and not isinstance(item, bool):
-            used += 1
-    if used > rank:
-        raise IndexError(f"too many indices for tensor of dimension {rank}")
-    places = [number for number, item in enumerate(key) if item is Ellipsis]
-    if len(places) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
-    whole = [slice(None)] * (rank - used)
-    if not places:
-        return [*key, *whole]
-    return [*key[: places[0]], *whole, *key[places[0] + 1 :]]
+def _axes_used(item: Any) -> int:
+    """How many axes of the tensor an item of a key stands for."""
+    if isinstance(item, Tensor) and item.dtype in (bool_, uint8):
+        return item.ndim
+    return 0 if item is None or item is Ellipsis or isinstance(item, bool) else 1
 
 
-def _basic(input: Tensor, items: list[Any]) -> tuple[Tensor, list[Tensor | None]]:
-    """Integers, slices and new axes applied as views; the index tensor left for each axis."""
-    result = input
-    dimension = 0  # of the input
+def apply_basic(self: Tensor, items: tuple[Any, ...]) -> tuple[Tensor, list[Tensor | None]]:
+    """Integers, slices and new axes applied as views; the index tensor left for each axis.
+
+    A mask stands at the first of its axes.
+    """
+    used = sum(map(_axes_used, items))
+    if used > self.ndim:
+        if len(items) == 1 and not self.ndim:
+            _refuse_scalar(items[0])
+        raise IndexError(f"too many indices for tensor of dimension {self.ndim}")
+    result = self
     left: list[Tensor | None] = []  # one for each axis of the result
-    for item in items:
+    for number, item in enumerate(items):
         axis = len(left)
+        if _is_sequence(item):
+            item = _index_tensor(item)
         if item is None:
             result = movement.unsqueeze(result, axis)
             left.append(None)
-            continue
-        if isinstance(item, bool):
+        elif item is Ellipsis:
+            left += [None] * (self.ndim - used)
+        elif _is_truth(item):
             # A new axis of extent 1, of which all or nothing is taken.
             result = movement.unsqueeze(result, axis)
-            left.append(from_array(np.zeros(int(item), np.int64), CPU))
-            continue
-        if isinstance(item, slice):
+            left.append(from_array(np.zeros(int(bool(item)), np.int64), CPU))
+        elif isinstance(item, slice):
             result = _sliced(result, axis, item)
             left.append(None)
-        elif isinstance(item, Tensor) and item.ndim:
+        elif isinstance(item, Tensor) and (item.ndim or item.dtype.kind not in "iu"):
             left.append(item)
-        elif isinstance(item, (int, np.integer, Tensor)):
-            result = movement.select(result, axis, _position(item, input, dimension))
+            left += [None] * (_axes_used(item) - 1)
         else:
-            raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables "
-                f"are valid indices (got {type(item).__name__})"
-            )
-        dimension += 1
+            position = _position(item, number, result.shape[axis])
+            result = slicing.select(result, axis, position)
     return result, left
+
+
+def _is_truth(item: Any) -> bool:
+    if isinstance(item, Tensor):
+        return not item.ndim and item.dtype in (bool_, uint8)
+    return isinstance(item, bool)
+
+
+def _refuse_scalar(item: Any) -> None:
+    """The errors for a 0-d tensor indexed by one integer or slice."""
+    if isinstance(item, slice):
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    if not _is_sequence(item) and (not isinstance(item, Tensor) or not item.ndim):
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` "
+            "in C++ to convert a 0-dim tensor to a number"
+        )
 
 
 def _sliced(input: Tensor, axis: int, item: slice) -> Tensor:
     if item == slice(None):
         return input
-    step = 1 if item.step is None else operator.index(item.step)
-    if step <= 0:
+    start, stop, step = map(_bound, (item.start, item.stop, item.step))
+    if step is not None and step <= 0:
         raise ValueError("step must be greater than zero" if step else "slice step cannot be zero")
-    start, stop = (None if at is None else operator.index(at) for at in (item.start, item.stop))
-    return movement.slice_axis(input, axis, start, stop, step)
+    return slicing.slice_axis(input, axis, start, stop, 1 if step is None else step)
 
 
-def _position(item: Any, input: Tensor, dimension: int) -> int:
-    position, extent = int(item), input.shape[dimension]
+def _bound(item: Any) -> int | None:
+    if item is None:
+        return None
+    try:
+        return operator.index(item)
+    except TypeError:
+        if isinstance(item, Tensor):
+            raise
+        raise TypeError(
+            "slice indices must be integers or None or have an __index__ method"
+        ) from None
+
+
+def _position(item: Any, number: int, extent: int) -> int:
+    """An item of a key, the one of that number, as an integer in range."""
+    try:
+        position = operator.index(item)
+    except TypeError:
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+            f"valid indices (got {type_name(item)})"
+        ) from None
     if not -extent <= position < extent:
         raise IndexError(
-            f"index {position} is out of bounds for dimension {dimension} with size {extent}"
+            f"index {position} is out of bounds for dimension {number} with size {extent}"
         )
     return position
 
 
-@operation("IndexBackward0")
-def _take(input: Value, indices: tuple[Value, ...], axes: tuple[int, ...]) -> Value:
-    """Elements at index tensors along axes; the indexed axes become those of the indices.
+def type_name(item: Any) -> str:
+    """A Python object's type as PyTorch's messages show it."""
+    kind = type(item)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
-    Indices that stand side by side put the new axes in their place, others in front (NumPy's
-    rule, which PyTorch follows).
+
+def index_tensors(
+    view: Tensor, left: Sequence[Tensor | None]
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Integer tensors and the axes that they index; IndexError where they do not fit.
+
+    Masks become the positions where they hold: how many there are needs their contents.
     """
-    shape = b.broadcast_shapes(*(index.shape for index in indices))
-    order = [*axes, *(axis for axis in range(input.ndim) if axis not in axes)]
-    moved = b.permute(input, order)
-    extents = moved.shape[: len(axes)]
-    rest = moved.shape[len(axes) :]
-    flat_index = b.constant(0, int64, input.type.device)
-    for index, extent in zip(indices, extents, strict=True):
-        wide = b.cast(index, int64)
-        positive = b.select(b.lt(wide, 0), wide + extent, wide)
-        flat_index = flat_index * extent + b.broadcast_to(positive, shape)
-    rows = 1
-    for extent in extents:
-        rows *= extent
-    count = flat_index.type.numel
-    columns = moved.type.numel // rows if rows else 0
-    table = b.reshape(moved, (rows, columns))
-    wanted = b.broadcast_to(b.reshape(flat_index, (count, 1)), (count, columns))
-    taken = b.reshape(b.gather(table, wanted, 0), (*shape, *rest))
-    adjacent = list(axes) == list(range(axes[0], axes[0] + len(axes)))
-    if not adjacent or not axes[0]:
-        return taken
-    front = len(shape)
-    before = list(range(front, front + axes[0]))
-    after = list(range(front + axes[0], taken.ndim))
-    return b.permute(taken, [*before, *range(front), *after])
-
-
-def out_of_bounds(index: Tensor, extent: int, lowest: int) -> int | None:
-    """An index in memory that is out of range, None if there is none (or it is pending)."""
-    if index._storage.buffer is None:
-        return None
-    array = index._concrete()
-    if not array.size or (array.min() >= lowest and array.max() < extent):
-        return None
-    return int(array.max() if array.max() >= extent else array.min())
-
-
-def check_bounds(index: Tensor, extent: int, axis: int) -> None:
-    """IndexError for indices in memory that are out of range."""
-    wrong = out_of_bounds(index, extent, lowest=-extent)
-    if wrong is not None:
-        raise IndexError(f"index {wrong} is out of bounds for dimension {axis} with size {extent}")
-
-
-def getitem(self: Tensor, key: Any) -> Tensor:
-    """``tensor[key]``: a view for basic indices, a copy for index tensors and masks."""
-    if type(key) is slice and key == slice(None) and self.ndim:
-        return movement.slice_axis(self, 0, None, None, 1)
-    items = _expand_ellipsis(_normalized(key), self.ndim)
-    items = _masks_as_integers(self, items)
-    view, left = _basic(self, items)
-    if all(index is None for index in left):
-        return movement.alias_of(self) if view is self else view
-    taken: Tensor = _take(view, *_index_tensors(view, left))
-    return taken
-
-
-def _normalized(key: Any) -> tuple[Any, ...]:
-    items = key if isinstance(key, tuple) else (key,)
-    return tuple(_as_index(item) if _is_advanced(item) else item for item in items)
-
-
-def _index_tensors(view: Tensor, left: list[Tensor | None]) -> tuple[Any, tuple[int, ...]]:
-    """The index tensors and their axes; IndexError where they do not fit."""
-    axes = tuple(axis for axis, index in enumerate(left) if index is not None)
-    indices = tuple(index for index in left if index is not None)
+    found: list[tuple[int, Tensor]] = []
+    for axis, index in enumerate(left):
+        if index is None:
+            continue
+        if index.dtype not in (int64, int32, bool_, uint8):
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        if index.dtype in (bool_, uint8):
+            check_mask(view, index, axis)
+            positions = np.nonzero(index._concrete())
+            found += [(axis + n, from_array(p, index.device)) for n, p in enumerate(positions)]
+        else:
+            found.append((axis, index))
+    indices = tuple(index for _, index in found)
+    axes = tuple(axis for axis, _ in found)
     try:
-        b.broadcast_shapes(*(tuple(index.shape) for index in indices))
+        shape = b.broadcast_shapes(*(tuple(index.shape) for index in indices))
     except RuntimeError:
         shapes = ", ".join(str(list(index.shape)) for index in indices)
         raise IndexError(
             f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
         ) from None
-    for axis, index in zip(axes, indices, strict=True):
-        check_bounds(index, view.shape[axis], axis)
+    if element_count(shape):
+        _check_indices(view, found)
     return indices, axes
 
 
-def _masks_as_integers(self: Tensor, items: list[Any]) -> list[Any]:
-    """Masks replaced by the positions where they hold: their number needs their contents."""
-    result: list[Any] = []
-    axis = 0
-    for item in items:
-        if isinstance(item, Tensor) and item.dtype is bool_:
-            wanted = tuple(self.shape[axis : axis + item.ndim])
-            if tuple(item.shape) != wanted:
-                at = next(
-                    (n for n, (a, w) in enumerate(zip(item.shape, wanted, strict=False)) if a != w),
-                    0,
-                )
-                raise IndexError(
-                    f"The shape of the mask {list(item.shape)} at index {at} does not match the "
-                    f"shape of the indexed tensor {list(self.shape)} at index {axis + at}"
-                )
-            positions = np.nonzero(item._concrete())
-            result += [from_array(position, item.device) for position in positions]
-            axis += item.ndim
-        else:
-            result.append(item)
-            axis += item is not None and not isinstance(item, bool)
-    return result
-
-
-# -- assignment ----------------------------------------------------------------------------------
-
-
-@operation("CopyBackwards", overwrites=True)
-def _copied(target: Value, source: Value) -> Value:
-    """The source in the target's shape and dtype."""
-    lead = source.ndim - target.ndim
-    if lead > 0 and set(source.shape[:lead]) <= {1}:
-        source = b.reshape(source, source.shape[lead:])
-    shape = b.broadcast_shapes(target.shape, source.shape)
-    if shape != target.shape:
-        raise RuntimeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape "
-            f"{list(shape)}"
-        )
-    return b.broadcast_to(b.cast(source, target.dtype), target.shape)
-
-
-def _filled(target: Value, value: Any) -> Value:
-    """The target's shape filled with a number."""
-    if isinstance(value, Value):
-        return b.broadcast_to(b.cast(value, target.dtype), target.shape)
-    return b.full(target.shape, value, target.dtype, target.type.device)
-
-
-_fill = operation("FillBackward2", overwrites=True, numbers=True)(_filled)
-_zero = operation("ZeroBackward0", overwrites=True)(_filled)
-
-
-def _put_gradient(
-    inputs: Any, _outputs: Any, upstreams: Any, *, axes: tuple[int, ...], source: Any = None
-) -> tuple[Value | None, ...]:
-    """Nothing is left of what was replaced; every source gets its place's gradient, as PyTorch's
-    do also where places repeat."""
-    (g,) = upstreams
-    indices = inputs[1:] if source is not None else inputs[1:-1]
-    left = _put.operation.body(g, indices, axes, 0.0)
-    none = (None,) * len(indices)
-    if source is not None:
-        return (left, *none)
-    taken = _take.operation.body(g, indices, axes)
-    spread = b.broadcast_to(b.cast(inputs[-1], g.dtype), taken.shape)
-    return (left, *none, *vjp([spread], [inputs[-1]], [taken]))
-
-
-@operation("IndexPutBackward0", vjp=_put_gradient)
-def _put(input: Value, indices: tuple[Value, ...], axes: tuple[int, ...], source: Any) -> Value:
-    """The input with elements at index tensors replaced; the last of equal indices wins."""
-    base = b.reshape(input, (input.type.numel,))
-    flat = b.iota((input.type.numel,), 0, int64, input.type.device)
-    places = _take.operation.body(b.reshape(flat, input.shape), indices, axes)
-    if not places.type.numel:
-        return input
-    fill = source if isinstance(source, Value) else b.constant(source, input.dtype)
-    part = b.reshape(b.broadcast_to(b.cast(fill, input.dtype), places.shape), (places.type.numel,))
-    index = b.reshape(places, (places.type.numel,))
-    return b.reshape(_scatter_last(base, index, part), input.shape)
-
-
-def _scatter_last(base: Value, index: Value, part: Value) -> Value:
-    """``base`` with ``part`` at ``index``; where indices repeat, the last one counts.
-
-    The winner of each position is the greatest source number; the rest is a gather.
-    """
-    count = index.type.numel
-    device = base.type.device
-    order = b.iota((count,), 0, int64, device)
-    grid = (base.type.numel, count)
-    here = b.eq(b.iota(grid, 0, int64, device), b.broadcast_to(index, grid))
-    winner = b.max(b.select(here, b.broadcast_to(order, grid), -1), (1,))
-    chosen = b.gather(part, b.maximum(winner, 0), 0) if count <= base.type.numel else None
-    if chosen is None:
-        chosen = b.reshape(
-            b.gather(
-                b.broadcast_to(b.reshape(part, (1, count)), (base.type.numel, count)),
-                b.reshape(b.maximum(winner, 0), (base.type.numel, 1)),
-                1,
-            ),
-            (base.type.numel,),
-        )
-    return b.select(b.ge(winner, 0), chosen, base)
-
-
-def setitem(self: Tensor, key: Any, value: Any) -> None:
-    """``tensor[key] = value``, in place."""
-    raw = key if isinstance(key, tuple) else (key,)
-    if len(raw) == 1 and isinstance(raw[0], Tensor) and raw[0].dtype is bool_:
-        mask = raw[0]
-        if tuple(mask.shape) == tuple(self.shape[: mask.ndim]) and (
-            not isinstance(value, Tensor) or not value.ndim
-        ):
-            _assign_masked(self, mask, value)
-            return
-    items = _masks_as_integers(self, _expand_ellipsis(_normalized(key), self.ndim))
-    view, left = _basic(self, items)
-    if all(index is None for index in left):
-        if isinstance(value, Tensor):
-            _check_expansion(value, view.shape)
-        copy_into(view, value)
+def _check_indices(view: Tensor, found: Sequence[tuple[int, Tensor]]) -> None:
+    """IndexError for indices in memory that are out of range, where any element is reached."""
+    axes = [axis for axis, _ in found]
+    if any(not view.shape[axis] for axis in axes):
+        raise IndexError("index is out of bounds for dimension with size 0")
+    if not view.shape.numel():
         return
-    indices, axes = _index_tensors(view, left)
-    assign(view, _put.operation, (view, indices, axes, value), {})
+    if all(out_of_bounds(i, view.shape[a], -view.shape[a]) is None for a, i in found):
+        return
+    # The first element that reaches outside, and the first index that makes it do so.
+    known = [(n, a, i._concrete()) for n, (a, i) in enumerate(found) if is_known(i)]
+    wrong = [(i < -view.shape[a]) | (i >= view.shape[a]) for _, a, i in known]
+    everywhere = np.broadcast_arrays(*wrong)
+    place = int(np.flatnonzero(np.any(everywhere, axis=0))[0])
+    first = next(n for n, flags in enumerate(everywhere) if flags.flat[place])
+    number, axis, array = known[first]
+    index = np.broadcast_to(array, everywhere[0].shape).flat[place]
+    raise IndexError(
+        f"index {index} is out of bounds for dimension {number} with size {view.shape[axis]}"
+    )
 
 
-def _check_expansion(value: Tensor, shape: Any) -> None:
-    """PyTorch's errors where a value does not expand to a part, but for leading extents of 1."""
-    size = value.shape
-    while len(size) > len(shape) and size[0] == 1:
-        size = size[1:]
-    movement.expansion(size, shape, value)
-
-
-def _assign_masked(self: Tensor, mask: Tensor, value: Any) -> None:
-    """A number where a mask holds: shapes stay known, so that it is one elementwise select."""
-    shape = (*mask.shape, *(1,) * (self.ndim - mask.ndim))
-    aligned = movement.view(mask, *shape) if len(shape) != mask.ndim else mask
-    assign(self, pointwise.masked_fill.operation, (self, aligned, value), {})
-
-
-def copy_into(target: Tensor, source: Any) -> Tensor:
-    """Makes a number, array or tensor the contents of a tensor, in place."""
-    if isinstance(source, Tensor):
-        return assign(target, _copied.operation, (target, source), {})
-    if isinstance(source, (int, float, np.generic)):
-        number = source.item() if isinstance(source, np.generic) else source
-        if isinstance(number, float) and target.dtype.kind in "biu":
-            number = target.dtype.numpy.type(number).item()
-        return assign(target, _fill.operation, (target, number), {}, overlap=True)
-    array = np.asarray(source)
-    if array.dtype == np.float64:
-        array = array.astype(default_dtype().numpy)
-    return copy_into(target, from_array(array, target.device))
-
-
-def zero_(self: Tensor) -> Tensor:
-    """Fills with zeros."""
-    return assign(self, _zero.operation, (self, 0), {}, overlap=True)
-
-
-# -- along an axis -------------------------------------------------------------------------------
-
-
-@operation("GatherBackward0")
-def _gathered(input: Value, dim: int, index: Value) -> Value:
-    if index.dtype not in (int32, int64):
-        raise RuntimeError("gather(): Expected dtype int32/int64 for index")
-    if index.ndim != input.ndim:
-        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
-    axis = movement.axis_of(dim, input.ndim)
-    for at, (have, want) in enumerate(zip(input.shape, index.shape, strict=True)):
-        if at != axis and want > have:
-            raise RuntimeError(
-                f"Size does not match at dimension {at} expected index {list(index.shape)} to be "
-                f"no larger than self {list(input.shape)} apart from dimension {axis}"
-            )
-    return b.gather(input, b.cast(index, int64), axis)
-
-
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """input[index[i][j]][j] for dim 0, and likewise for other axes."""
-    _check_along(input, dim, index, RuntimeError)
-    found: Tensor = _gathered(input, dim, index)
-    return found
-
-
-def _check_along(input: Tensor, dim: int, index: Tensor, error: type[Exception]) -> None:
-    """An error for indices in memory that are out of range along an axis."""
-    if index.dtype.is_floating_point or not input.ndim:
-        return  # refused or trivial where it is recorded
-    axis = movement.axis_of(dim, input.ndim)
-    wrong = out_of_bounds(index, input.shape[axis], lowest=0)
-    if wrong is not None:
-        raise error(
-            f"index {wrong} is out of bounds for dimension {axis} with size {input.shape[axis]}"
+def check_mask(view: Tensor, mask: Tensor, axis: int) -> None:
+    """IndexError unless a mask has the extents of the axes that it indexes."""
+    if mask.dtype is uint8:
+        warnings.warn(
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool "
+            "instead.",
+            UserWarning,
+            stacklevel=5,
         )
+    for at, extent in enumerate(mask.shape):
+        if extent != view.shape[axis + at]:
+            raise IndexError(
+                f"The shape of the mask {list(mask.shape)} at index {at} does not match the shape "
+                f"of the indexed tensor {list(view.shape)} at index {axis + at}"
+            )
 
 
-@operation("IndexSelectBackward0")
-def _index_selected(input: Value, dim: int, index: Value) -> Value:
-    if index.ndim > 1:
-        raise IndexError("index_select(): Index is supposed to be a vector")
-    axis = movement.axis_of(dim, input.ndim)
-    flat = b.reshape(index, (index.type.numel,))
-    body: Value = _take.operation.body(input, (flat,), (axis,))
-    return body
+def out_of_bounds(index: Tensor, extent: int, lowest: int) -> int | None:
+    """An index in memory that is out of range, None if there is none (or it is pending)."""
+    if not is_known(index):
+        return None
+    array = index._concrete()
+    if not array.size or (array.min() >= lowest and array.max() < extent):
+        return None
+    return int(array[(array < lowest) | (array >= extent)].flat[0])
 
 
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """Slices of an axis at the positions of a vector."""
-    if index.ndim <= 1:
-        _check_along(input, dim, index, IndexError)
-    found: Tensor = _index_selected(input, dim, index)
+def is_known(index: Tensor) -> bool:
+    """Whether the elements are in memory: looking at them costs no evaluation."""
+    return index._storage.buffer is not None
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+class Table(NamedTuple):
+    """Indexed axes joined into one.
+
+    Attributes:
+        data: the elements as [before, rows, after].
+        index: a row (i64) for each element of the broadcast index tensors, in [0, rows).
+        shape: of what is taken: the axes before, those of the indices, those after.
+        order: the axes of the tensor in the order of ``data``.
+    """
+
+    data: Value
+    index: Value
+    shape: Shape
+    order: tuple[int, ...]
+
+    def places(self) -> Value:
+        """The rows at every element of [before, indices, after]."""
+        before, _, after = self.data.shape
+        count = self.index.type.numel
+        wide = b.reshape(self.index, (1, count, 1))
+        return b.broadcast_to(wide, (before, count, after))
+
+
+def table_of(input: Value, indices: Sequence[Value], axes: Sequence[int]) -> Table:
+    """The table that index tensors along axes read.
+
+    Indices that stand side by side put the new axes in their place, others in front (NumPy's
+    rule, which PyTorch follows).
+    """
+    adjacent = list(axes) == list(range(axes[0], axes[0] + len(axes)))
+    lead = axes[0] if adjacent else 0
+    others = [axis for axis in range(input.ndim) if axis not in axes]
+    order = (*others[:lead], *axes, *others[lead:])
+    moved = b.permute(input, order)
+    before = moved.shape[:lead]
+    extents = moved.shape[lead : lead + len(axes)]
+    after = moved.shape[lead + len(axes) :]
+    shape = b.broadcast_shapes(*(index.shape for index in indices))
+    flat: Value | None = None
+    for index, extent in zip(indices, extents, strict=True):
+        wide = b.cast(index, int64)
+        row = b.broadcast_to(b.select(b.lt(wide, 0), wide + extent, wide), shape)
+        flat = row if flat is None else flat * extent + row
+    assert flat is not None
+    joined = tuple(map(element_count, (before, extents, after)))
+    index = b.reshape(flat, (flat.type.numel,))
+    return Table(b.reshape(moved, joined), index, (*before, *shape, *after), order)
+
+
+def empty_of(input: Value, shape: Sequence[int]) -> Value:
+    """None of the elements of a value, whose gradient therefore is zeros."""
+    flat = b.reshape(input, (input.type.numel,))
+    return b.reshape(b.slice(flat, (0,), (0,)), shape)
+
+
+@operation("IndexBackward0")
+def _indexed(input: Value, indices: tuple[Value, ...], axes: tuple[int, ...]) -> Value:
+    """Elements at index tensors along axes; the indexed axes become those of the indices."""
+    table = table_of(input, indices, axes)
+    if not element_count(table.shape):
+        return empty_of(input, table.shape)
+    return b.reshape(b.gather(table.data, table.places(), 1), table.shape)
+
+
+def getitem(self: Tensor, key: Any) -> Tensor:
+    """``tensor[key]``: a view for basic indices, a copy for index tensors and masks."""
+    view, left = apply_basic(self, key_items(key))
+    if all(index is None for index in left):
+        if view is not self:
+            return view
+        whole = isinstance(key, slice) and self.ndim
+        return slicing.slice_axis(self, 0, None, None, 1) if whole else movement.alias_of(self)
+    taken: Tensor = _indexed(view, *index_tensors(view, left))
+    return taken
+
+
+# -- by mask and by position ---------------------------------------------------------------------
+
+
+@operation("MaskedSelectBackward0")
+def _masked_selected(input: Value, positions: Value, shape: Shape) -> Value:
+    flat = b.reshape(b.broadcast_to(input, shape), (element_count(shape),))
+    if not positions.type.numel:
+        return empty_of(input, (0,))
+    return b.gather(flat, positions, 0)
+
+
+@accepts_separate_out
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements where a mask holds, as a vector; both are broadcast to one shape."""
+    if mask.dtype is not bool_:
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    shape = b.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
+    positions = np.flatnonzero(np.broadcast_to(mask._concrete(), shape))
+    found: Tensor = _masked_selected(input, from_array(positions, input.device), shape)
     return found
 
 
-@operation("ScatterAddBackward0")
-def _scatter_added(input: Value, dim: int, index: Value, src: Value) -> Value:
-    axis = movement.axis_of(dim, input.ndim)
-    part = b.slice(src, (0,) * src.ndim, index.shape)
-    return b.scatter_add(input, index, part, axis)
+@operation("TakeBackward0")
+def _taken(input: Value, index: Value) -> Value:
+    if not index.type.numel:
+        return empty_of(input, index.shape)
+    flat = b.reshape(input, (input.type.numel,))
+    return _indexed.operation.body(flat, (index,), (0,))  # type: ignore[no-any-return]
 
 
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
-    """input with src added at the positions that index gives along an axis."""
-    _check_along(input, dim, index, RuntimeError)
-    found: Tensor = _scatter_added(input, dim, index, src)
+@accepts_separate_out
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at positions among the row-major elements, in the shape of ``index``."""
+    if index.dtype is not int64:
+        raise RuntimeError(
+            f"take(): Expected a long tensor for index, but got {scalar_name(index.dtype)}"
+        )
+    if index.shape.numel() and not input.shape.numel():
+        raise IndexError("take(): tried to take from an empty tensor")
+    check_flat(index, input.shape.numel())
+    found: Tensor = _taken(input, index)
     return found
+
+
+def check_flat(index: Tensor, count: int) -> None:
+    """IndexError for positions in memory that are outside ``count`` elements."""
+    wrong = out_of_bounds(index, count, lowest=-count)
+    if wrong is not None:
+        raise IndexError(
+            f"out of range: tried to access index {wrong} on a tensor of {count} elements."
+        )

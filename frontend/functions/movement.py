@@ -1,65 +1,39 @@
-"""Views: tensors that alias the memory of their argument under another layout.
+"""Views under another shape: tensors that alias the memory of their argument.
 
-Layouts and errors are PyTorch's; what a view records is ``aliasing``'s.
+Layouts and errors are PyTorch's; what a view records is ``aliasing``'s. Parts are ``slicing``'s.
 """
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from treadle.functions.aliasing import view_operation, views_operation
+from treadle.functions.aliasing import inplace_view, view_operation
+from treadle.functions.axes import axis_of, distinct_axes, extents, inferred_shape
+from treadle.functions.bits import reinterpreted
+from treadle.functions.slicing import select as select, slice_axis as slice_axis
 from treadle.ir import build as b
-from treadle.ir.types import Shape, element_count
+from treadle.ir.types import DType, Shape, element_count
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.tensor import Tensor, set_view_node
-from treadle.tracer.segment import recorder
+from treadle.promotion import scalar_name
+from treadle.tensor import Tensor
 from treadle.views import View, reshaped_strides
 
 __all__ = [
-    "as_strided", "chunk", "flatten", "movedim", "narrow", "permute", "reshape", "select", "split",
-    "squeeze", "t", "transpose", "unbind", "unflatten", "unsqueeze",
+    "adjoint", "broadcast_to", "flatten", "moveaxis", "movedim", "permute", "ravel", "reshape",
+    "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
 ]  # fmt: skip
 METHODS = (
-    "view reshape flatten unflatten permute transpose t movedim expand expand_as squeeze "
-    "unsqueeze select narrow split chunk unbind as_strided"
+    "view view_as reshape reshape_as flatten unflatten ravel permute transpose swapaxes swapdims t "
+    "adjoint movedim moveaxis expand expand_as broadcast_to squeeze unsqueeze t_ transpose_ "
+    "swapaxes_ swapdims_ squeeze_ unsqueeze_"
 )
+PROPERTIES = "T H mT mH"
 
 
-def axis_of(dim: int, rank: int) -> int:
-    limit = max(rank, 1)
-    if not -limit <= dim < limit:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got "
-            f"{dim})"
-        )
-    return dim % limit
-
-
-def extents(sizes: tuple[Any, ...]) -> tuple[int, ...]:
-    """Sizes given as several integers or one sequence."""
-    if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = tuple(sizes[0])
-    return tuple(int(size) for size in sizes)
-
-
-def _inferred(shape: tuple[int, ...], count: int) -> Shape:
-    """A shape with its -1 replaced; RuntimeError in PyTorch's words where it does not fit."""
-    unknown = [axis for axis, extent in enumerate(shape) if extent == -1]
-    if len(unknown) > 1:
-        raise RuntimeError("only one dimension can be inferred")
-    if any(extent < -1 for extent in shape):
-        raise RuntimeError(f"invalid shape dimension {min(shape)}")
-    if unknown:
-        known = math.prod(extent for extent in shape if extent != -1)
-        if known == 0 or count % known:
-            raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
-        shape = (*shape[: unknown[0]], count // known, *shape[unknown[0] + 1 :])
-    if element_count(shape) != count:
-        raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {count}")
-    return shape
+# -- shapes --------------------------------------------------------------------------------------
 
 
 @view_operation("ViewBackward0")
@@ -82,9 +56,20 @@ def _reshaped_copy(input: Value, shape: Shape) -> Value:
     return b.reshape(input, shape)
 
 
-def view(input: Tensor, *shape: Any) -> Tensor:
-    """The same memory under another shape; RuntimeError where strides do not allow it."""
-    target = _inferred(extents(shape), input.shape.numel())
+def view(input: Tensor, *shape: Any, dtype: DType | None = None, size: Any = None) -> Tensor:
+    """The same memory under another shape; RuntimeError where strides do not allow it.
+
+    With a dtype, the bits of the elements read as another type (a copy).
+    """
+    if shape and isinstance(shape[0], DType):
+        dtype = shape[0]
+    if dtype is not None:
+        return reinterpreted(input, dtype)
+    if size is not None:
+        shape = (size,)
+    if not shape:
+        raise TypeError("view() received an invalid combination of arguments - got ()")
+    target = inferred_shape(extents(shape), input.numel())
     strides = reshaped_strides(input._layout, target)
     if strides is None:
         raise RuntimeError(
@@ -94,13 +79,27 @@ def view(input: Tensor, *shape: Any) -> Tensor:
     return _reshaped(input, View(target, strides, input.storage_offset()), target)
 
 
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same memory under another tensor's shape."""
+    return view(input, tuple(other.shape))
+
+
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements under another shape: a view where strides allow it, else a copy."""
-    target = _inferred(extents(shape), input.shape.numel())
+    return _with_shape(input, inferred_shape(extents(shape), input.numel()))
+
+
+def _with_shape(input: Tensor, target: Shape) -> Tensor:
     strides = reshaped_strides(input._layout, target)
     if strides is None:
-        return _reshaped_copy(input, target)
+        copy: Tensor = _reshaped_copy(input, target)
+        return copy
     return _reshaped(input, View(target, strides, input.storage_offset()), target)
+
+
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """The elements under another tensor's shape."""
+    return reshape(input, tuple(other.shape))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -109,17 +108,36 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
     if not input.ndim:
-        return reshape(input, 1)
-    shape = input.shape
+        return _with_shape(input, (1,))
+    if start == end:
+        return input
+    shape = tuple(input.shape)
     joined = element_count(shape[start : end + 1])
-    return reshape(input, *shape[:start], joined, *shape[end + 1 :])
+    return _with_shape(input, (*shape[:start], joined, *shape[end + 1 :]))
+
+
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one axis."""
+    return _with_shape(input, (input.numel(),))
 
 
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """An axis split into several."""
     axis = axis_of(dim, input.ndim)
-    inner = _inferred(tuple(sizes), input.shape[axis])
-    return view(input, *input.shape[:axis], *inner, *input.shape[axis + 1 :])
+    if not len(sizes):
+        raise RuntimeError("unflatten: sizes must be non-empty")
+    shape = tuple(input.shape)
+    try:
+        inner = inferred_shape(extents((sizes,)), shape[axis])
+    except RuntimeError:
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} "
+            f"({shape[axis]}) in the input tensor"
+        ) from None
+    return view(input, (*shape[:axis], *inner, *shape[axis + 1 :]))
+
+
+# -- order of axes -------------------------------------------------------------------------------
 
 
 @view_operation("PermuteBackward0")
@@ -167,6 +185,16 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return _reordered(input, tuple(order), _transposed)
 
 
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two axes swapped: ``transpose`` under NumPy's name."""
+    return transpose(input, axis0, axis1)
+
+
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two axes swapped: ``transpose`` under another name."""
+    return transpose(input, dim0, dim1)
+
+
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; vectors and numbers as they are."""
     if input.ndim > 2:
@@ -174,15 +202,100 @@ def t(input: Tensor) -> Tensor:
     return _reordered(input, tuple(reversed(range(input.ndim))), _t)
 
 
+def _matrices(input: Tensor, name: str) -> Tensor:
+    if input.ndim == 1:
+        raise RuntimeError(
+            f"tensor.{name} is only supported on matrices or batches of matrices. Got 1-D tensor."
+        )
+    return transpose(input, -2, -1) if input.ndim else alias_of(input)
+
+
+def _conjugate(input: Tensor) -> Tensor:
+    return input.conj() if input.dtype.is_complex else input
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """Matrices transposed and conjugated."""
+    return _conjugate(_matrices(input, "adjoint()"))
+
+
+def T(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+    """All axes reversed; meant for matrices, a warning for others."""
+    if input.ndim == 0:
+        _warn(
+            "Tensor.T is deprecated on 0-D tensors. This function is the identity in these cases."
+        )
+    elif input.ndim != 2 and input.ndim != 1:
+        _warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is "
+            "deprecated and it will throw an error in a future release. Consider `x.mT` to "
+            "transpose batches of matrices or `x.permute(*torch.arange(x.ndim - 1, -1, -1))` to "
+            "reverse the dimensions of a tensor."
+        )
+    return _reordered(input, tuple(reversed(range(input.ndim))), _permuted)
+
+
+def H(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+    """A matrix transposed and conjugated."""
+    if input.ndim not in (0, 2):
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {input.ndim}-D tensor."
+            + (" For batches of matrices, consider using tensor.mH" if input.ndim > 2 else "")
+        )
+    if not input.ndim:
+        _warn("Tensor.H is deprecated on 0-D tensors. Consider using x.conj().")
+    return _conjugate(_matrices(input, "H"))
+
+
+def mT(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+    """Matrices transposed."""
+    if not input.ndim:
+        _warn(
+            "Tensor.mT is deprecated on 0-D tensors. This function is the identity in these cases."
+        )
+    return _matrices(input, "mT")
+
+
+def mH(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+    """Matrices transposed and conjugated."""
+    if not input.ndim:
+        _warn("Tensor.mH is deprecated on 0-D tensors. Consider using x.conj().")
+    return _conjugate(_matrices(input, "mH"))
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=3)
+
+
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places, the rest kept in order."""
     sources = (source,) if isinstance(source, int) else tuple(source)
     targets = (destination,) if isinstance(destination, int) else tuple(destination)
-    taken = [axis_of(axis, input.ndim) for axis in sources]
-    order = [axis for axis in range(input.ndim) if axis not in taken]
-    for place, axis in sorted(zip((axis_of(d, input.ndim) for d in targets), taken, strict=True)):
+    if len(sources) != len(targets):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(sources)} dims) should "
+            f"contain the same number of dims as destination ({list(targets)} dims)"
+        )
+    rank = input.ndim
+    taken = [axis_of(axis, rank) for axis in sources]
+    places = [axis_of(axis, rank) for axis in targets]
+    for name, axes, given in (("source", taken, sources), ("destination", places, targets)):
+        if len(set(axes)) != len(axes):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
+    if not rank:
+        return alias_of(input)
+    order = [axis for axis in range(rank) if axis not in taken]
+    for place, axis in sorted(zip(places, taken, strict=True)):
         order.insert(place, axis)
-    return permute(input, *order)
+    return _reordered(input, tuple(order), _permuted)
+
+
+def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Axes moved to other places: ``movedim`` under NumPy's name."""
+    return movedim(input, source, destination)
+
+
+# -- extents of 1 --------------------------------------------------------------------------------
 
 
 @view_operation("ExpandBackward0")
@@ -195,7 +308,7 @@ def expansion(size: Sequence[int], sizes: Sequence[int], input: Tensor) -> Shape
     lead = len(sizes) - len(size)
     if lead < 0:
         raise RuntimeError(
-            f"expand({input._type_name()}{{{list(size)}}}, size={list(sizes)}): the number of "
+            f"expand(torch.{scalar_name(input.dtype)}Tensor{{{list(size)}}}, size={list(sizes)}): the number of "
             f"sizes provided ({len(sizes)}) must be greater or equal to the number of dimensions "
             f"in the tensor ({len(size)})"
         )
@@ -218,7 +331,7 @@ def expansion(size: Sequence[int], sizes: Sequence[int], input: Tensor) -> Shape
     return tuple(shape)
 
 
-def expand(input: Tensor, *sizes: Any) -> Tensor:
+def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     """Extents of 1 repeated without copying; -1 keeps an extent."""
     size, stride, offset = input._layout
     shape = expansion(size, extents(sizes), input)
@@ -230,9 +343,14 @@ def expand(input: Tensor, *sizes: Any) -> Tensor:
     return _expanded(input, View(shape, steps, offset), shape)
 
 
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
+    """Extents of 1 repeated without copying, up to a shape."""
+    return expand(input, tuple(size))
+
+
 def expand_as(input: Tensor, other: Tensor) -> Tensor:
     """Expanded to another tensor's shape."""
-    return expand(input, *other.shape)
+    return expand(input, tuple(other.shape))
 
 
 _squeezed = view_operation("SqueezeBackward0")(b.reshape)
@@ -248,8 +366,7 @@ def _unsqueezed(input: Value, shape: Shape) -> Value:
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without axes of extent 1: all of them, or those named."""
     size, stride, offset = input._layout
-    dims = range(len(size)) if dim is None else (dim,) if isinstance(dim, int) else dim
-    gone = {axis_of(axis, len(size)) for axis in dims}
+    gone = tuple(range(len(size))) if dim is None else distinct_axes(dim, len(size))
     kept = [axis for axis in range(len(size)) if axis not in gone or size[axis] != 1]
     shape = tuple(size[axis] for axis in kept)
     run = _squeezed if dim is None else _squeezed_axis if isinstance(dim, int) else _squeezed_axes
@@ -265,171 +382,9 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     return _unsqueezed(input, View(shape, (*stride[:axis], step, *stride[axis:]), offset), shape)
 
 
-def _selected_value(input: Value, axis: int, index: int) -> Value:
-    kept = [extent for at, extent in enumerate(input.shape) if at != axis]
-    return b.reshape(_sliced_value(input, axis, index, index + 1), kept)
-
-
-def _select_layout(layout: View, axis: int, index: int) -> View:
-    size, stride, offset = layout
-    rest = (size[:axis] + size[axis + 1 :], stride[:axis] + stride[axis + 1 :])
-    return View(*rest, offset + index * stride[axis])
-
-
-_selected = view_operation("SelectBackward0")(_selected_value)
-
-
-def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at one index of an axis, without that axis."""
-    if not input.ndim:
-        raise IndexError("select() cannot be applied to a 0-dim tensor.")
-    axis = axis_of(dim, input.ndim)
-    extent = input.shape[axis]
-    if not -extent <= index < extent:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(input.shape)} at "
-            f"dimension {axis}"
-        )
-    position = index % extent
-    return _selected(input, _select_layout(input._layout, axis, position), axis, position)
-
-
-def _sliced_value(input: Value, axis: int, start: int, stop: int, step: int = 1) -> Value:
-    starts = tuple(start if at == axis else 0 for at in range(input.ndim))
-    stops = tuple(stop if at == axis else e for at, e in enumerate(input.shape))
-    return b.slice(input, starts, stops, [step if at == axis else 1 for at in range(input.ndim)])
-
-
-_sliced = view_operation("SliceBackward0")(_sliced_value)
-
-
-def slice_axis(input: Tensor, dim: int, start: int | None, stop: int | None, step: int) -> Tensor:
-    """The elements start, start + step, ... of an axis; bounds are clipped as in Python."""
-    axis = axis_of(dim, input.ndim)
-    size, stride, offset = input._layout
-    first, last, _ = slice(start, stop).indices(size[axis])
-    last = max(first, last)
-    shape = (*size[:axis], -(-(last - first) // step), *size[axis + 1 :])
-    steps = (*stride[:axis], stride[axis] * step, *stride[axis + 1 :])
-    layout = View(shape, steps, offset + first * stride[axis])
-    return _sliced(input, layout, axis, first, last, step)
-
-
-def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """``length`` elements of an axis from ``start``."""
-    axis = axis_of(dim, input.ndim)
-    extent = input.shape[axis]
-    if length < 0:
-        raise RuntimeError("narrow(): length must be non-negative.")
-    if not -extent <= start <= extent:
-        raise IndexError(
-            f"start out of range (expected to be in range of [{-extent}, {extent}], but got "
-            f"{start})"
-        )
-    first = start % extent if start < 0 else start
-    if first + length > extent:
-        raise RuntimeError(
-            f"start ({first}) + length ({length}) exceeds dimension size ({extent})."
-        )
-    return slice_axis(input, axis, first, first + length, 1)
-
-
-def _split_layouts(layout: View, axis: int, sizes: Sequence[int]) -> list[View]:
-    size, stride, offset = layout
-    starts = [sum(sizes[:number]) for number in range(len(sizes))]
-    return [
-        View((*size[:axis], n, *size[axis + 1 :]), stride, offset + at * stride[axis])
-        for at, n in zip(starts, sizes, strict=True)
-    ]
-
-
-def _pieces(input: Value, axis: int, sizes: Sequence[int]) -> tuple[Value, ...]:
-    starts = [sum(sizes[:number]) for number in range(len(sizes))]
-    return tuple(
-        _sliced_value(input, axis, at, at + n) for at, n in zip(starts, sizes, strict=True)
-    )
-
-
-_split = views_operation("SplitBackward0")(_pieces)
-_split_with_sizes = views_operation("SplitWithSizesBackward0")(_pieces)
-
-
-def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Consecutive pieces of an axis: of one size (the last may be smaller), or of given sizes."""
-    axis = axis_of(dim, tensor.ndim)
-    extent = tensor.shape[axis]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size < 0 or (size == 0 and extent):
-            raise RuntimeError(f"split expects split_size be non-negative, but got {size}")
-        sizes = tuple(min(size, extent - at) for at in range(0, extent, size)) if extent else (0,)
-        run = _split
-    else:
-        sizes = tuple(split_size_or_sections)
-        if sum(sizes) != extent:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {extent} (input "
-                f"tensor's size at dimension {axis}), but got split_sizes={list(sizes)}"
-            )
-        run = _split_with_sizes
-    return run(tensor, _split_layouts(tensor._layout, axis, sizes), axis, sizes)
-
-
-def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """At most ``chunks`` pieces of equal size."""
-    if chunks <= 0:
-        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    extent = input.shape[axis_of(dim, input.ndim)]
-    return split(input, max(-(-extent // chunks), 1), dim)
-
-
-@views_operation("UnbindBackward0")
-def _unbound(input: Value, axis: int) -> tuple[Value, ...]:
-    return tuple(_selected_value(input, axis, index) for index in range(input.shape[axis]))
-
-
-def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """Every slice along an axis."""
-    if not input.ndim:
-        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    axis = axis_of(dim, input.ndim)
-    layouts = [_select_layout(input._layout, axis, at) for at in range(input.shape[axis])]
-    return _unbound(input, layouts, axis)
-
-
-@view_operation("AsStridedBackward0")
-def _as_strided(input: Value, size: Shape, stride: tuple[int, ...], offset: int) -> Value:
-    return b.as_strided(input, size, stride, offset)
-
-
-def as_strided(
-    input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
-) -> Tensor:
-    """A view of the storage with any size, stride and offset."""
-    offset = input.storage_offset() if storage_offset is None else storage_offset
-    if input._view is not None and input._base is not None:
-        input = input._base  # only the whole storage has all elements a view of it may need
-    if not input.is_contiguous() or input.storage_offset():
-        raise RuntimeError("as_strided() needs a contiguous tensor at the start of its storage")
-    layout = View(tuple(size), tuple(stride), offset)
-    return _as_strided(input, layout, *layout)
-
-
-def _node_of_view(view: Tensor, base: Tensor) -> Any:
-    """The node of a view whose base was written through: as one strided view of the base."""
-    if not base._requires_grad:
-        return None
-    layout = view._layout
-    return _as_strided_again(base, layout, *layout)._grad_fn
-
-
-def _as_strided_again(base: Tensor, layout: View, *arguments: Any) -> Tensor:
-    with_grad = recorder.grad_enabled
-    recorder.grad_enabled = True
-    try:
-        return _as_strided(base, layout, *arguments)
-    finally:
-        recorder.grad_enabled = with_grad
-
-
-set_view_node(_node_of_view)
+t_ = inplace_view(t)
+transpose_ = inplace_view(transpose)
+swapaxes_ = inplace_view(swapaxes)
+swapdims_ = inplace_view(swapdims)
+squeeze_ = inplace_view(squeeze)
+unsqueeze_ = inplace_view(unsqueeze)

@@ -1,308 +1,383 @@
-"""Random tensors: counter-based generators whose state is a tensor of the recorded program.
+"""Random tensors: uniform, normal and whole numbers, and permutations, of any shape and dtype.
 
-Each draw reads the state and advances it, so that a compiled step draws anew every time.
+The bits are Philox's (``generator``), not PyTorch's: seeds give other numbers than there.
 """
 
 from __future__ import annotations
 
-import math
-import secrets
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from treadle.device import device_of
+from treadle.functions import random_numbers
+from treadle.functions.axes import check_extents, extents
 from treadle.functions.creation import require_grad
-from treadle.functions.movement import extents
+from treadle.functions.generator import Generator, default_generator
 from treadle.ir import build as b
-from treadle.ir.ops.random import WORDS, philox
-from treadle.ir.types import DType, element_count, float32, float64, int64
+from treadle.ir.types import DType, bool_, int64, significand_bits
 from treadle.ir.value import Value
+from treadle.layouts import strided
 from treadle.operation import operation
-from treadle.promotion import as_float, default_dtype
-from treadle.tensor import Tensor, from_array
+from treadle.out_argument import accepts_out
+from treadle.promotion import cpp_name, default_dtype, scalar_name
+from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 
 __all__ = [
-    "Generator", "bernoulli", "default_generator", "initial_seed", "manual_seed", "normal", "rand",
-    "rand_like", "randint", "randn", "randn_like", "randperm",
+    "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
 ]  # fmt: skip
-METHODS = "uniform_ normal_ bernoulli_"
-
-_SEED_MASK = (1 << 64) - 1
 
 
-class Generator:
-    """A source of random numbers with a seed of its own.
+# -- drawing -------------------------------------------------------------------------------------
 
-    Args:
-        device: where its numbers are drawn.
+
+_PUBLIC = {"uniform_numbers": "rand", "normal_numbers": "randn", "whole_numbers": "randint"}
+
+
+def drawing(body: Callable[..., random_numbers.Draw]) -> Callable[..., Tensor]:
+    """Makes a draw a function of tensors and a generator, whose state advances.
+
+    The body takes the state as the argument ``state``; the result carries no gradient.
     """
 
-    def __init__(self, device: Any = "cpu") -> None:
-        self.device = device_of(device)
-        self._seed = 0
-        self._state: Tensor
-        self.manual_seed(67280421310721)  # PyTorch's default seed
+    @operation()
+    @functools.wraps(body)
+    def draw(*args: Any, **kwargs: Any) -> tuple[Value, Value]:
+        numbers, words = body(*args, **kwargs)
+        return numbers, random_numbers.advanced(kwargs["state"], words)
 
-    def manual_seed(self, seed: int) -> Generator:
-        """Starts again from a seed."""
-        self._seed = int(seed) & _SEED_MASK
-        state = np.array([self._seed, 0], np.uint64).astype(np.int64)
-        self._state = from_array(state, self.device)
-        return self
-
-    def seed(self) -> int:
-        """Starts again from a seed of the system's entropy, which is returned."""
-        self.manual_seed(secrets.randbits(64))
-        return self._seed
-
-    def initial_seed(self) -> int:
-        """The seed it was started from."""
-        return self._seed
-
-    def get_state(self) -> Tensor:
-        """Seed and position as a tensor."""
-        return self._state.clone()
-
-    def set_state(self, new_state: Tensor) -> Generator:
-        """Continues from a state of ``get_state``."""
-        if new_state.dtype is not int64 or tuple(new_state.shape) != (2,):
-            raise RuntimeError(
-                f"expected a generator state of int64[2], found {new_state.dtype} "
-                f"{list(new_state.shape)}"
+    def call(*args: Any, generator: Generator | None = None) -> Tensor:
+        source = default_generator if generator is None else generator
+        if not isinstance(source, Generator):
+            raise TypeError(
+                f"{_PUBLIC.get(body.__name__, body.__name__)}() received an invalid combination of arguments - got "
+                f"(generator={type(source).__name__})"
             )
-        self._state = new_state.detach().clone()
-        return self
+        before = recorder.grad_enabled
+        recorder.grad_enabled = False
+        try:
+            result, state = draw(*args, state=source._state)
+            source._state._replace(state._value(recorder.segment))
+        finally:
+            recorder.grad_enabled = before
+        made: Tensor = result
+        return made
 
-    def _host_words(self, count: int) -> np.ndarray[Any, Any]:
-        """``count`` 32-bit words drawn on the host; the state advances as for a kernel's draw."""
-        seed, start = (int(word) & _SEED_MASK for word in self._state._concrete())
-        blocks = -(-count // WORDS)
-        counters = np.arange(blocks, dtype=np.uint64) + np.uint64(start)
-        self._state = from_array(
-            np.array([seed, start + blocks], np.uint64).astype(np.int64), self.device
-        )
-        return philox(counters, seed).reshape(-1)[:count]
-
-
-default_generator = Generator()
+    return call
 
 
-def manual_seed(seed: int) -> Generator:
-    """Starts the default generator again from a seed."""
-    return default_generator.manual_seed(seed)
+def _real(dtype: DType, kernel: str) -> DType:
+    """A floating or complex dtype; NotImplementedError for others, as PyTorch's kernel says."""
+    if dtype.kind not in "fc":
+        raise NotImplementedError(f'"{kernel}" not implemented for \'{scalar_name(dtype)}\'')
+    return dtype
 
 
-def initial_seed() -> int:
-    """The default generator's seed."""
-    return default_generator.initial_seed()
+def _pairs(draw: Callable[..., random_numbers.Draw]) -> Callable[..., random_numbers.Draw]:
+    """A draw of complex numbers too: of their real and imaginary parts."""
+
+    def draw_any(state: Value, shape: tuple[int, ...], dtype: DType) -> random_numbers.Draw:
+        if not dtype.is_complex:
+            return draw(state, shape, dtype)
+        numbers, words = draw(state, (*shape, 2), dtype.to_real())
+        return b.view_as_complex(b.cast(numbers, dtype.to_real())), words
+
+    return draw_any
 
 
-# -- bits to numbers -----------------------------------------------------------------------------
+@drawing
+def uniform_numbers(
+    shape: tuple[int, ...], low: float, high: float, dtype: DType, state: Value
+) -> random_numbers.Draw:
+    """Uniform numbers between two bounds, the second exclusive."""
+    unit, words = _pairs(random_numbers.unit)(state, shape, dtype)
+    if (low, high) != (0.0, 1.0):
+        unit = b.add(b.mul(unit, high - low), low)
+    return unit, words
 
 
-def _advanced(state: Value, words: int) -> Value:
-    """The state after drawing 32-bit words: the counter moves by blocks of four."""
-    blocks = -(-words // WORDS)
-    second = b.eq(b.iota((2,), 0, int64, state.type.device), 1)
-    return state + b.select(second, b.constant(blocks, int64, state.type.device), 0)
+@drawing
+def normal_numbers(
+    shape: tuple[int, ...], mean: Any, std: Any, dtype: DType, state: Value
+) -> random_numbers.Draw:
+    """Normal numbers; mean and deviation are numbers or values that broadcast."""
+    drawn, words = _pairs(random_numbers.normal)(state, shape, dtype)
+    if dtype.is_complex:
+        drawn = b.mul(drawn, 0.5**0.5)  # the variance is that of both parts together
+    if not isinstance(std, float) or std != 1.0:
+        drawn = b.mul(drawn, b.cast(std, drawn.dtype) if isinstance(std, Value) else std)
+    if not isinstance(mean, float) or mean != 0.0:
+        drawn = b.add(drawn, b.cast(mean, drawn.dtype) if isinstance(mean, Value) else mean)
+    return b.cast(drawn, dtype), words
 
 
-def _unit(state: Value, shape: tuple[int, ...], dtype: DType) -> tuple[Value, int]:
-    """Uniform numbers in [0, 1) with all mantissa bits random, and the words drawn."""
-    count = element_count(shape)
-    if dtype is float64:
-        bits = b.random_bits(state, (2, *shape))
-        high, low = _halves(bits, shape)
-        wide = b.cast(high, float64) * 2.0**26 + b.cast(low, float64)
-        return wide * 2.0**-53, 2 * count
-    bits = b.random_bits(state, shape)
-    unit = b.cast(b.shift_right(bits, 8), float32) * 2.0**-24
-    return b.cast(unit, dtype), count
+@drawing
+def whole_numbers(
+    shape: tuple[int, ...], low: int, count: int, dtype: DType, state: Value
+) -> random_numbers.Draw:
+    """Whole numbers from ``low`` on, of ``count`` different ones."""
+    drawn, words = random_numbers.integers(state, shape, low, count)
+    return b.cast(drawn, dtype), words
 
 
-def _halves(bits: Value, shape: tuple[int, ...]) -> tuple[Value, Value]:
-    """27 and 26 random bits from two words."""
-    zeros, ends = (0,) * (len(shape) + 1), (1, *shape)
-    first = b.reshape(b.slice(bits, zeros, ends), shape)
-    second = b.reshape(b.slice(bits, (1, *zeros[1:]), (2, *shape)), shape)
-    return b.shift_right(first, 5), b.shift_right(second, 6)
-
-
-@operation()
-def _uniform(
-    state: Value, shape: tuple[int, ...], low: float, high: float, dtype: DType
-) -> tuple[Value, Value]:
-    unit, words = _unit(state, shape, dtype)
-    scaled = unit if (low, high) == (0.0, 1.0) else unit * (high - low) + low
-    return scaled, _advanced(state, words)
-
-
-@operation()
-def _normal(
-    state: Value, shape: tuple[int, ...], mean: float, std: float, dtype: DType
-) -> tuple[Value, Value]:
-    """Box and Muller's transform of two uniform numbers an element."""
-    work = float64 if dtype is float64 else float32
-    unit, words = _unit(state, (2, *shape), work)
-    zeros, ends = (0,) * (len(shape) + 1), (1, *shape)
-    radius = b.reshape(b.slice(unit, zeros, ends), shape)
-    angle = b.reshape(b.slice(unit, (1, *zeros[1:]), (2, *shape)), shape)
-    length = b.sqrt(b.log(1.0 - radius) * -2.0)  # 1 - u lies in (0, 1]
-    normal = length * b.cos(angle * (2.0 * math.pi))
-    scaled = normal if (mean, std) == (0.0, 1.0) else normal * std + mean
-    return b.cast(scaled, dtype), _advanced(state, words)
-
-
-@operation()
-def _integers(
-    state: Value, shape: tuple[int, ...], low: int, high: int, dtype: DType
-) -> tuple[Value, Value]:
-    # 64 random bits modulo the range: the bias is below 2**-31 for ranges up to 2**32.
-    bits = b.random_bits(state, (2, *shape))
-    zeros = (0,) * (len(shape) + 1)
-    first = b.reshape(b.slice(bits, zeros, (1, *shape)), shape)
-    second = b.reshape(b.slice(bits, (1, *zeros[1:]), (2, *shape)), shape)
-    wide = b.add(b.shift_left(b.cast(b.shift_right(first, 1), int64), 32), b.cast(second, int64))
-    drawn = b.remainder(wide, high - low) + low
-    return b.cast(drawn, dtype), _advanced(state, 2 * element_count(shape))
-
-
-@operation()
-def _bernoulli(probability: Value, state: Value) -> tuple[Value, Value]:
-    p = as_float(probability)
-    unit, words = _unit(state, p.shape, p.dtype)
-    return b.cast(b.lt(unit, p), probability.dtype), _advanced(state, words)
-
-
-def _drawn(generator: Generator | None, run: Any, *arguments: Any) -> Any:
-    """The result of a draw; the generator's state advances."""
-    source = default_generator if generator is None else generator
-    before = recorder.grad_enabled
-    recorder.grad_enabled = False
-    try:
-        result, state = run(*(source._state if item is _STATE else item for item in arguments))
-        source._state._replace(state._value(recorder.segment))
-    finally:
-        recorder.grad_enabled = before
-    return result
-
-
-_STATE = object()
-
-
-def _floating(dtype: DType | None, name: str) -> DType:
-    chosen = dtype or default_dtype()
-    if not chosen.is_floating_point:
-        raise RuntimeError(f'"{name}" not implemented for {chosen}')
-    return chosen
+@drawing
+def _permutation(n: int, dtype: DType, state: Value) -> random_numbers.Draw:
+    order, words = random_numbers.permutation(state, n)
+    return b.cast(order, dtype), words
 
 
 # -- what users call -----------------------------------------------------------------------------
 
 
+def _sizes(function: str, sizes: tuple[Any, ...], size: Any) -> tuple[int, ...]:
+    """The extents of a new tensor, given one by one, as one sequence, or by name."""
+    if size is not None:
+        sizes = (tuple(size),)
+    if not sizes:
+        raise TypeError(
+            f"{function}() received an invalid combination of arguments - got (), but expected "
+            "one of:\n * (tuple of ints size, *, torch.Generator generator, ...)"
+        )
+    try:
+        shape = extents(sizes)
+    except TypeError:
+        raise TypeError(
+            f"{function}(): argument 'size' (position 1) must be tuple of ints, not "
+            f"{type(sizes[0]).__name__}"
+        ) from None
+    check_extents(shape)
+    return shape
+
+
+def _check_options(device: Any, layout: Any) -> None:
+    device_of(device)
+    if layout not in (None, strided):
+        raise RuntimeError(f"random tensors are strided, found layout {layout}")
+
+
+@accepts_out
 def rand(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None, device: Any = None,
-    requires_grad: bool = False,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: DType | None = None,
+    layout: Any = strided, device: Any = None, requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Uniform numbers in [0, 1)."""
-    device_of(device)
-    kind = _floating(dtype, "rand")
-    made = _drawn(generator, _uniform, _STATE, extents(size), 0.0, 1.0, kind)
+    _check_options(device, layout)
+    kind = _real(dtype or default_dtype(), "check_uniform_bounds")
+    shape = _sizes("rand", sizes, size)
+    made = uniform_numbers(shape, 0.0, 1.0, kind, generator=generator)
     return require_grad(made, requires_grad)
 
 
+@accepts_out
 def randn(
-    *size: Any, generator: Generator | None = None, dtype: DType | None = None, device: Any = None,
-    requires_grad: bool = False,
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: DType | None = None,
+    layout: Any = strided, device: Any = None, requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:  # fmt: skip
     """Normally distributed numbers with mean 0 and variance 1."""
-    device_of(device)
-    kind = _floating(dtype, "randn")
-    made = _drawn(generator, _normal, _STATE, extents(size), 0.0, 1.0, kind)
+    _check_options(device, layout)
+    kind = _real(dtype or default_dtype(), "normal_kernel_cpu")
+    shape = _sizes("randn", sizes, size)
+    made = normal_numbers(shape, 0.0, 1.0, kind, generator=generator)
     return require_grad(made, requires_grad)
 
 
-def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None,
-    dtype: DType | None = None, device: Any = None, requires_grad: bool = False,
-) -> Tensor:  # fmt: skip
-    """Integers from low (0 by default) to high, exclusive."""
-    if size is None:  # randint(high, size)
-        low, high, size = 0, low, high
-    if high <= low:
+def _whole(name: str, value: Any, position: int, function: str = "randint") -> int:
+    if isinstance(value, Tensor):
+        value = value.item()
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be int, not "
+            f"{type(value).__name__}"
+        )
+    number = int(value.__index__())
+    if not -(1 << 63) <= number < 1 << 63:
+        raise ValueError("Overflow when unpacking long long")
+    return number
+
+
+def check_bounds(low: int, high: int, dtype: DType) -> None:
+    """RuntimeError for an empty range of whole numbers, or one that the dtype does not hold."""
+    if low >= high:
         raise RuntimeError(
             f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
         )
-    device_of(device)
-    made = _drawn(generator, _integers, _STATE, tuple(size), low, high, dtype or int64)
+    least, greatest = bounds_of(dtype)
+    for name, number in (("from", low), ("to - 1", high - 1)):
+        if not least <= number <= greatest:
+            raise RuntimeError(f"{name} is out of bounds for {cpp_name(dtype)}")
+
+
+def bounds_of(dtype: DType) -> tuple[int, int]:
+    """The least and greatest whole number of a dtype."""
+    if dtype is bool_:
+        return 0, 1
+    if dtype.is_floating_point:
+        import ml_dtypes
+
+        greatest = int(float(ml_dtypes.finfo(dtype.numpy).max))
+        return -greatest, greatest
+    bits = 8 * dtype.itemsize
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dtype.kind == "i" else (0, (1 << bits) - 1)
+
+
+@accepts_out
+def randint(
+    *args: Any, low: Any = None, high: Any = None, size: Any = None,
+    generator: Generator | None = None, dtype: DType | None = None, layout: Any = strided,
+    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
+    """Whole numbers from low to high, exclusive.
+
+    Call as ``randint(high, size)`` or ``randint(low, high, size)``.
+    """
+    given = list(args)
+    if size is None:
+        if not given or (len(given) == 1 and low is None and high is None):
+            kinds = ", ".join(type(item).__name__ for item in given)
+            raise TypeError(
+                f"randint() received an invalid combination of arguments - got ({kinds}), but "
+                "expected one of:\n * (int high, tuple of ints size, ...)\n"
+                " * (int low, int high, tuple of ints size, ...)"
+            )
+        size = given.pop()
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(
+            "randint(): argument 'size' (position 2) must be tuple of ints, not "
+            f"{type(size).__name__}"
+        )
+    bounds = [*given, *(bound for bound in (low, high) if bound is not None)]
+    first = _whole("low", bounds[0], 1) if len(bounds) == 2 else 0
+    last = _whole("high", bounds[-1], len(bounds))
+    _check_options(device, layout)
+    kind = dtype or int64
+    check_bounds(first, last, kind)
+    shape = extents((tuple(size),))
+    check_extents(shape)
+    made = whole_numbers(shape, first, last - first, kind, generator=generator)
     return require_grad(made, requires_grad)
 
 
+@accepts_out
 def randperm(
-    n: int, *, generator: Generator | None = None, dtype: DType | None = None, device: Any = None
-) -> Tensor:
-    """The integers below n in random order."""
-    if n < 0:
-        raise RuntimeError("n must be non-negative")
-    source = default_generator if generator is None else generator
-    words = source._host_words(2 * n).astype(np.uint64)
-    keys = (words[:n] << np.uint64(32)) | words[n:]
-    order = np.argsort(keys, kind="stable").astype((dtype or int64).numpy)
-    return from_array(order, device_of(device))
+    n: int, *, generator: Generator | None = None, dtype: DType | None = None,
+    layout: Any = strided, device: Any = None, requires_grad: bool = False,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
+    """The whole numbers below n in random order."""
+    count = _whole("n", n, 1, "randperm")
+    _check_options(device, layout)
+    check_extents((count,))
+    kind = dtype or int64
+    exact = 1 << significand_bits(kind) if kind.is_floating_point else bounds_of(kind)[1] + 1
+    if count > exact:
+        raise RuntimeError(f"value cannot be converted to type {kind.name}_t without overflow")
+    made = _permutation(count, kind, generator=generator)
+    return require_grad(made, requires_grad)
 
 
-def _like(draw: Any, input: Tensor, options: dict[str, Any]) -> Tensor:
-    made: Tensor = draw(tuple(input.shape), **{"dtype": input.dtype, **options})
+# -- in the likeness of another tensor -----------------------------------------------------------
+
+
+def _like(function: str, draw: Any, input: Tensor, options: dict[str, Any]) -> Tensor:
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"{function}(): argument 'input' (position 1) must be Tensor, not "
+            f"{type(input).__name__}"
+        )
+    options.pop("memory_format", None)
+    if options.get("dtype") is None:
+        options["dtype"] = input.dtype
+    made: Tensor = draw(size=tuple(input.shape), **options)
     return made
 
 
 def rand_like(input: Tensor, **options: Any) -> Tensor:
     """Uniform numbers in [0, 1) with the shape and dtype of a tensor."""
-    return _like(rand, input, options)
+    return _like("rand_like", rand, input, options)
 
 
 def randn_like(input: Tensor, **options: Any) -> Tensor:
     """Normally distributed numbers with the shape and dtype of a tensor."""
-    return _like(randn, input, options)
+    return _like("randn_like", randn, input, options)
 
 
-def normal(mean: float, std: float, size: Sequence[int], **options: Any) -> Tensor:
-    """Normally distributed numbers."""
-    kind = _floating(options.get("dtype"), "normal")
-    generator = options.get("generator")
-    made: Tensor = _drawn(generator, _normal, _STATE, tuple(size), float(mean), float(std), kind)
-    return made
-
-
-def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that each element gives, else 0."""
-    made: Tensor = _drawn(generator, _bernoulli, input, _STATE)
-    return made
-
-
-def uniform_(
-    self: Tensor, a: float = 0.0, b: float = 1.0, *, generator: Generator | None = None
+def randint_like(
+    input: Tensor, *bounds: Any, low: Any = None, high: Any = None, **options: Any
 ) -> Tensor:
-    """Fills a tensor with uniform numbers in [a, b)."""
-    kind = _floating(self.dtype, "uniform_")
-    drawn = _drawn(generator, _uniform, _STATE, tuple(self.shape), float(a), float(b), kind)
-    return self.copy_(drawn)
+    """Whole numbers from low (0 by default) to high, exclusive, in a tensor's shape and dtype."""
+    return _like("randint_like", functools.partial(randint, *bounds, low=low, high=high), input,
+                 options)  # fmt: skip
 
 
-def normal_(
-    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
-    """Fills a tensor with normally distributed numbers."""
-    kind = _floating(self.dtype, "normal_")
-    shape = tuple(self.shape)
-    drawn = _drawn(generator, _normal, _STATE, shape, float(mean), float(std), kind)
-    return self.copy_(drawn)
+# -- normal numbers of given mean and deviation --------------------------------------------------
 
 
-def bernoulli_(self: Tensor, p: float = 0.5, *, generator: Generator | None = None) -> Tensor:
-    """Fills a tensor with ones with probability p, else zeros."""
-    drawn = _drawn(generator, _uniform, _STATE, tuple(self.shape), 0.0, 1.0, float32)
-    return self.copy_(drawn < p)
+def check_deviation(std: Any) -> None:
+    """RuntimeError for a negative standard deviation, where its value is known."""
+    if isinstance(std, Tensor):
+        known = std._storage.buffer is not None and std.numel() > 0
+        if known and (std._concrete() < 0).any():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    elif std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+
+
+def _no_gradients(inputs: Any, outputs: Any, upstreams: Any, **_static: Any) -> list[Any]:
+    """Zeros: a sample does not depend on the parameters as far as autograd knows."""
+    return [None, *(b.constant_like(value, 0) for value in inputs[1:])]
+
+
+@operation("NormalBackward1", vjp=_no_gradients)
+def _of_mean(sample: Value, mean: Value) -> Value:
+    return sample
+
+
+@operation("NormalBackward2", vjp=_no_gradients)
+def _of_deviation(sample: Value, std: Value) -> Value:
+    return sample
+
+
+@operation("NormalBackward3", vjp=_no_gradients)
+def _of_both(sample: Value, mean: Value, std: Value) -> Value:
+    return sample
+
+
+@accepts_out
+def normal(
+    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None,
+    dtype: DType | None = None, layout: Any = strided, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
+    """Normally distributed numbers.
+
+    Mean and standard deviation are tensors, which broadcast, or numbers; for two numbers ``size``
+    is needed. No gradient flows into them: use ``mean + std * randn_like(mean)`` for that.
+    """
+    check_deviation(std)
+    tensors = [item for item in (mean, std) if isinstance(item, Tensor)]
+    if not tensors:
+        if size is None:
+            kinds = f"{type(mean).__name__}, {type(std).__name__}"
+            raise TypeError(
+                f"normal() received an invalid combination of arguments - got ({kinds}), but "
+                "expected one of:\n * (Tensor mean, Tensor std, ...)\n * (Tensor mean, float std = "
+                "1, ...)\n * (float mean, Tensor std, ...)\n * (float mean, float std, tuple of "
+                "ints size, ...)"
+            )
+        _check_options(device, layout)
+        kind = _real(dtype or default_dtype(), "normal_kernel_cpu")
+        shape = extents((tuple(size),))
+        made = normal_numbers(shape, float(mean), float(std), kind, generator=generator)
+        return require_grad(made, requires_grad)
+    kind = _real(tensors[0].dtype, "normal_kernel_cpu")
+    shape = tuple(tensors[0].shape if len(tensors) == 1 else (mean.detach() + std.detach()).shape)
+    arguments = [item if isinstance(item, Tensor) else float(item) for item in (mean, std)]
+    sample = normal_numbers(shape, *arguments, kind, generator=generator)
+    if not any(tensor.requires_grad for tensor in tensors):
+        return sample
+    if len(tensors) == 2:
+        return _of_both(sample, mean, std)
+    return (_of_mean if tensors[0] is mean else _of_deviation)(sample, tensors[0])

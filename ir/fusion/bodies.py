@@ -29,8 +29,8 @@ class Body(NamedTuple):
 
 def body_of(results: Sequence[Value], computed: Collection[Value]) -> Body:
     """The body that computes ``results``; what is not among ``computed`` becomes an input."""
-    # An update starts from memory as it is, even where it sees it reshaped.
-    starts = {costs.start_of_update(value) for value in computed}
+    # Some operands are memory as it is, even where they see it reshaped.
+    in_memory = {operand for value in computed for operand in costs.read_from_memory(value)}
     slots: dict[Value, Value] = {}
     done: dict[Value, Value] = {}
     names: list[str] = []
@@ -40,13 +40,14 @@ def body_of(results: Sequence[Value], computed: Collection[Value]) -> Body:
             value, expanded = stack.pop()
             if value in done:
                 continue
-            if value not in computed or value in starts:
+            if value not in computed or value in in_memory:
                 slots[value] = done[value] = input_value(len(slots), value.type)
             elif expanded:
                 operands = tuple(done[operand] for operand in value.inputs)
                 done[value] = make(value.op, operands, value.attrs)
-                if costs.is_computed(value) and value.op.name not in names:
-                    names.append(value.op.name)
+                name = costs.name_of(value)
+                if name and name not in names:
+                    names.append(name)
             else:
                 stack.append((value, True))
                 stack.extend((operand, False) for operand in reversed(value.inputs))
@@ -73,7 +74,7 @@ class Program:
 
     def add(self, stored: Iterable[Value], order: Sequence[Value]) -> None:
         """Adds the kernel that computes stored values by computing ``order``, operands first."""
-        results = [value for value in stored for _ in range(max(self.copies[value], 1))]
+        results = [value for value in stored for _ in range(self._times(value))]
         body = body_of(results, frozenset(order))
         operands = tuple(map(self._operand, body.operands))
         kernel = make(KERNEL, operands, (body.graph, ()))
@@ -85,6 +86,10 @@ class Program:
         if found:
             self.locations[kernel] = tuple(dict.fromkeys(found))
 
+    def _times(self, value: Value) -> int:
+        """How often a kernel stores a value; an update is made once, in one memory, and copied."""
+        return 1 if costs.start_of_update(value) is not None else max(self.copies[value], 1)
+
     def _operand(self, value: Value) -> Value:
         if value in self.items:
             return self.items[value][0]
@@ -93,12 +98,12 @@ class Program:
         return make(RESHAPE, (self._operand(value.inputs[0]),), value.attrs)
 
     def finished(self) -> Graph:
-        """The graph of all kernels added; an input that is a result gets a copying kernel."""
+        """The graph of all kernels added; what lacks a result gets a copying kernel."""
         outputs = []
         taken: Counter[Value] = Counter()
         for output in self.graph.outputs:
             base = costs.without_reshapes(output)
-            if base not in self.items:
+            if taken[base] == len(self.items.get(base, ())):
                 self.add((base,), ())
             item = self.items[base][taken[base]]
             taken[base] += 1

@@ -5,6 +5,8 @@ Rough figures for choosing between two correct programs; schedules have their ow
 
 from __future__ import annotations
 
+from treadle.ir.ops.kernel import ITEM
+from treadle.ir.ops.sort import MERGE
 from treadle.ir.ops.source import INPUT
 from treadle.ir.types import Shape, element_count
 from treadle.ir.value import LoopClass, Value
@@ -12,11 +14,14 @@ from treadle.ir.value import LoopClass, Value
 # Work of an op on one element, in vector instructions; other elementwise ops count 1. The
 # polynomials take about a cycle for a vector of elements, divisions and roots half of that.
 _WORK = {
-    **dict.fromkeys(("exp", "log", "tanh", "erf", "sin", "cos"), 12),
-    "pow": 24,
+    **dict.fromkeys(("exp", "exp2", "expm1", "log", "tanh", "erf", "sin", "cos", "atan"), 12),
+    **dict.fromkeys(("log1p", "log2", "log10", "tan", "asin", "acos", "sinh", "cosh", "atan2"), 16),
+    **dict.fromkeys(("pow", "asinh", "acosh", "atanh", "erfc", "erfcx", "erfinv"), 24),
+    **dict.fromkeys(("lgamma", "digamma"), 60),
     "div": 4,
     "sqrt": 4,
     "remainder": 8,
+    "fmod": 8,
     "gather": 10,
     "random_bits": 24,
     "pad": 1,
@@ -63,6 +68,14 @@ def is_computed(value: Value) -> bool:
     return value.op.loop_class not in (LoopClass.SOURCE, LoopClass.MOVEMENT)
 
 
+def name_of(value: Value) -> str:
+    """What a kernel that computes a value is named after; empty for what names none."""
+    if value.op.loop_class is LoopClass.LIBRARY:
+        name: str = value.attrs[0]
+        return name
+    return value.op.name if is_computed(value) and value.op is not ITEM else ""
+
+
 def is_input(value: Value) -> bool:
     """Whether a value is in memory before the program starts."""
     return value.op is INPUT
@@ -70,7 +83,19 @@ def is_input(value: Value) -> bool:
 
 def start_of_update(value: Value) -> Value | None:
     """The operand that an update changes a part of; None for other ops."""
-    return value.inputs[0] if value.op.name in ("view_update", "scatter_add") else None
+    return value.inputs[0] if value.op.name in ("view_update", "scatter") else None
+
+
+def read_from_memory(value: Value) -> tuple[Value, ...]:
+    """Operands that must be read as they lie in memory.
+
+    Where an update starts, so that it can be made in place, what library functions read, and what
+    is merged, each element of which is looked at many times.
+    """
+    if value.op.loop_class is LoopClass.LIBRARY or value.op is MERGE:
+        return value.inputs
+    start = start_of_update(value)
+    return () if start is None else (start,)
 
 
 def without_reshapes(value: Value) -> Value:

@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 
 from treadle.ir.access import MOVEMENTS, Position, accesses, same_elements
 from treadle.ir.fusion import costs
+from treadle.ir.ops.kernel import ITEM
 from treadle.ir.index import Var, dynamic, variable
 from treadle.ir.types import Shape, element_count
 from treadle.ir.value import LoopClass, Value
@@ -28,7 +29,10 @@ class Kind(enum.Enum):
     ROWS = "row reduction"  # reductions of one shape over the same axes, and work beside them
     PRODUCT = "contraction"  # one contraction, and elementwise work on its result
     FOLD = "fold"  # one fold, and elementwise work on its result
+    SCAN = "scan"  # one scan, and elementwise work on its result
     UPDATE = "update"  # one update of a part
+    SORT = "sort"  # one sort or merge
+    LIBRARY = "library call"  # one call, its results alone
 
 
 @lru_cache(maxsize=1 << 14)
@@ -91,15 +95,23 @@ def form_of(value: Value) -> Form:
         return Form(Kind.PRODUCT, value.shape)
     if costs.start_of_update(value) is not None:
         return Form(Kind.UPDATE, value.shape)
+    if value.op is ITEM:
+        return Form(Kind.LIBRARY, value.shape)
+    if kind in (LoopClass.SCAN, LoopClass.SORT):
+        return Form(Kind(kind.value), value.shape)
     return Form(Kind.MAP, value.shape)
 
 
 def joined(first: Form, second: Form) -> Form:
     """The form of two groups in one kernel; raises RefusedError where there is none."""
     kinds = {first.kind, second.kind}
+    if Kind.LIBRARY in kinds:
+        raise RefusedError("a library call is a kernel of its own")
     if Kind.UPDATE in kinds:
         raise RefusedError("an update of a part is a kernel of its own")
-    if first.kind is second.kind and first.kind in (Kind.PRODUCT, Kind.FOLD):
+    if Kind.SORT in kinds:
+        raise RefusedError("a sort stores nothing else")
+    if first.kind is second.kind and first.kind in (Kind.PRODUCT, Kind.FOLD, Kind.SCAN):
         raise RefusedError(f"a kernel holds at most one {first.kind.value}")
     if first.kind is second.kind is Kind.ROWS:
         if (first.domain, first.axes) != (second.domain, second.axes):

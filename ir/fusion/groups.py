@@ -111,9 +111,17 @@ class Groups:
         return value in self.results or bool(self.readers.get(value))
 
     def _add(self, root: Value) -> None:
-        number = len(self.groups)
         body, leaves = self.stores.kernel_of(root)
+        number = len(self.groups)
         form = form_of(root)
+        if form.kind is Kind.LIBRARY:
+            # All results of a call are made together.
+            number = self.owner.get(root.inputs[0], number)
+            self.owner[root.inputs[0]] = self.owner[root] = number
+            if number in self.groups:
+                self.groups[number].roots.append(root)
+                self.groups[number].body |= body
+                return
         group = Group(number, [root], form, body, leaves, {}, number)
         if form.kind in (Kind.MAP, Kind.ROWS):
             group.places = self._places(form, root)
@@ -202,8 +210,9 @@ class Groups:
             if self.stores.reasons[leaf] == OPERAND:
                 raise RefusedError("a contraction reads its operands from memory")
             raise RefusedError("a kernel with a contraction stores only what depends on it")
-        if consumer.form.kind is Kind.FOLD:
-            raise RefusedError("a kernel with a fold stores only what depends on it")
+        if consumer.form.kind in (Kind.FOLD, Kind.SCAN):
+            kind = consumer.form.kind.value
+            raise RefusedError(f"a kernel with a {kind} stores only what depends on it")
         form = joined(producer.form, consumer.form)
         self._check_size(producer, consumer)
         self._check_paths(producer, consumer)
@@ -242,7 +251,8 @@ class Groups:
 
     def _check_again(self, root: Value, consumer: Group) -> None:
         """Whether a value may also be computed at positions that are not its own."""
-        if root.op.loop_class in (LoopClass.REDUCTION, LoopClass.CONTRACTION):
+        alone = (LoopClass.REDUCTION, LoopClass.CONTRACTION, LoopClass.SCAN)
+        if root.op.loop_class in alone:
             raise RefusedError(f"{root.op.name} is read at other positions than it is computed at")
         few = consumer.form.count * _FEW <= root.type.numel
         if self.stores.work[root] >= costs.EXPENSIVE and not few:

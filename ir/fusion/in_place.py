@@ -34,13 +34,15 @@ def overwritable(body: Graph) -> frozenset[Pair]:
 
 
 def _pairs(form: Form, body: Graph, values: Sequence[Value]) -> Iterable[Pair]:
+    if form.kind in (Kind.LIBRARY, Kind.SORT):
+        return ()
     if form.kind is Kind.UPDATE:
         return _of_update(body, values)
     if form.kind is Kind.PRODUCT:
         return _of_product(body, values)
     if form.kind is Kind.ROWS:
         return _of_rows(form, body, values)
-    roots = [v for v in values if v.op.loop_class is LoopClass.REDUCTION]
+    roots = [v for v in values if v.op.loop_class in (LoopClass.REDUCTION, LoopClass.SCAN)]
     return _same_elements(body, reads(form, (*roots, *body.outputs), roots), body.outputs)
 
 
@@ -48,6 +50,8 @@ def body_form(body: Graph, values: Sequence[Value] | None = None) -> Form:
     """The form of a kernel's body."""
     values = body.values() if values is None else values
     for value in values:
+        if value.op.loop_class is LoopClass.LIBRARY:
+            continue  # its items have the form
         form = form_of(value)
         if form.kind is not Kind.MAP:
             return form

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from treadle.ir.errors import PassError
 from treadle.ir.fusion import costs
 from treadle.ir.graph import Graph
+from treadle.ir.ops.kernel import ITEM, KERNEL
 from treadle.ir.value import LoopClass, Value
 
 # Enough consumers to decide by; more are not told apart.
@@ -63,10 +64,9 @@ class Stores:
         stack = [root]
         while stack:
             value = stack.pop()
-            start = costs.start_of_update(value)
+            in_memory = costs.read_from_memory(value)
             for operand in value.inputs:
-                if operand is start:
-                    # Read as it lies in memory, so that it can be changed in place.
+                if operand in in_memory:
                     leaves.add(costs.without_reshapes(operand))
                 elif self.is_leaf(operand):
                     leaves.add(operand)
@@ -83,14 +83,23 @@ class Stores:
 
     def _require(self, graph: Graph) -> None:
         for value in self.order:
-            if value.op.loop_class is LoopClass.KERNEL:
+            if value.op is KERNEL:
                 raise PassError(f"program @{graph.name} is fused already: it has kernels")
+            if value.op is ITEM:
+                self._store(value, "a result of a library call")
             if value.op.loop_class is LoopClass.CONTRACTION:
                 self._store(value, "a contraction")
                 for operand in value.inputs:
                     self._store(_source(operand), OPERAND)
             elif value.op.loop_class is LoopClass.REDUCTION:
                 self._store(value, "a reduction")
+            elif value.op.loop_class in (LoopClass.SCAN, LoopClass.SORT):
+                self._store(value, f"a {value.op.loop_class.value}")
+                for operand in costs.read_from_memory(value):
+                    self._store(costs.without_reshapes(operand), "an operand of a merge")
+            elif value.op.loop_class is LoopClass.LIBRARY:
+                for operand in value.inputs:
+                    self._store(costs.without_reshapes(operand), "an operand of a library call")
             start = costs.start_of_update(value)
             if start is not None:
                 self._store(value, "an update")
@@ -117,6 +126,9 @@ class Stores:
         owners: dict[Value, frozenset[Value]] = {}
         reads: dict[Value, float] = {}
         for value in reversed(self.order):
+            if value.op.loop_class is LoopClass.LIBRARY:
+                owners[value], reads[value] = frozenset(self.users[value]), 1.0
+                continue
             found: set[Value] = set()
             repeats = 1.0
             for user in self.users[value]:

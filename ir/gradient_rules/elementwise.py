@@ -13,6 +13,7 @@ from treadle.ir.constants import number_of
 from treadle.ir.gradient_rules import GradientRule
 from treadle.ir.ops import elementwise as ops
 from treadle.ir.value import Op, Value
+from treadle.ir.zeta import polygamma
 
 
 def _unary(derive: Callable[[Value, Value, Value], Value]) -> GradientRule:
@@ -61,6 +62,12 @@ def _pow_exponent(x: Value, y: Value, result: Value, upstream: Value) -> Value:
     return upstream * b.select(flat, 0.0, result * b.log(x))
 
 
+def _inverse_square(x: Value, y: Value) -> Value:
+    # At the origin the angle has no derivative; PyTorch takes 0.
+    square = x * x + y * y
+    return b.select(b.eq(square, 0.0), 0.0, b.reciprocal(square))
+
+
 def _extreme(loses: Callable[[Value, Value], Value]) -> GradientRule:
     """The winner takes the gradient, a tie halves it; ``loses`` says where the first loses."""
 
@@ -91,11 +98,30 @@ RULES: dict[Op, GradientRule] = {
     ops.SIGN: _unary(_zero),
     ops.EXP: _unary(lambda x, y, g: g * y),
     ops.LOG: _unary(lambda x, y, g: g / x),
+    ops.EXP2: _unary(lambda x, y, g: g * y * math.log(2.0)),
+    ops.EXPM1: _unary(lambda x, y, g: g * (y + 1.0)),
+    ops.LOG1P: _unary(lambda x, y, g: g / (x + 1.0)),
+    ops.LOG2: _unary(lambda x, y, g: g / (x * math.log(2.0))),
+    ops.LOG10: _unary(lambda x, y, g: g / (x * math.log(10.0))),
     ops.SQRT: _unary(lambda x, y, g: g / (y * 2.0)),
     ops.SIN: _unary(lambda x, y, g: g * b.cos(x)),
     ops.COS: _unary(lambda x, y, g: g * -b.sin(x)),
+    ops.TAN: _unary(lambda x, y, g: g * (1.0 + y * y)),
+    ops.ASIN: _unary(lambda x, y, g: g * b.rsqrt(1.0 - x * x)),
+    ops.ACOS: _unary(lambda x, y, g: g * -b.rsqrt(1.0 - x * x)),
+    ops.ATAN: _unary(lambda x, y, g: g / (x * x + 1.0)),
+    ops.SINH: _unary(lambda x, y, g: g * b.cosh(x)),
+    ops.COSH: _unary(lambda x, y, g: g * b.sinh(x)),
+    ops.ASINH: _unary(lambda x, y, g: g * b.rsqrt(x * x + 1.0)),
+    ops.ACOSH: _unary(lambda x, y, g: g * b.rsqrt(x * x - 1.0)),
+    ops.ATANH: _unary(lambda x, y, g: g / (1.0 - x * x)),
     ops.TANH: _unary(lambda x, y, g: g * (1.0 - y * y)),
     ops.ERF: _unary(lambda x, y, g: g * (b.exp(-(x * x)) * (2.0 / math.sqrt(math.pi)))),
+    ops.ERFC: _unary(lambda x, y, g: g * (b.exp(-(x * x)) * (-2.0 / math.sqrt(math.pi)))),
+    ops.ERFCX: _unary(lambda x, y, g: g * (2.0 * x * y - 2.0 / math.sqrt(math.pi))),
+    ops.ERFINV: _unary(lambda x, y, g: g * (b.exp(y * y) * (0.5 * math.sqrt(math.pi)))),
+    ops.LGAMMA: _unary(lambda x, y, g: g * b.digamma(x)),
+    ops.DIGAMMA: _unary(lambda x, y, g: g * polygamma(1, x)),
     ops.FLOOR: _unary(_zero),
     ops.CEIL: _unary(_zero),
     ops.ROUND: _unary(_zero),
@@ -105,6 +131,11 @@ RULES: dict[Op, GradientRule] = {
     ops.MUL: _binary(lambda x, y, r, g: g * y, lambda x, y, r, g: g * x),
     ops.DIV: _binary(lambda x, y, r, g: g / y, lambda x, y, r, g: -g * (r / y)),
     ops.REMAINDER: _binary(lambda x, y, r, g: g, _remainder_divisor),
+    ops.FMOD: _binary(lambda x, y, r, g: g, lambda x, y, r, g: -g * b.trunc(x / y)),
+    ops.ATAN2: _binary(
+        lambda x, y, r, g: g * y * _inverse_square(x, y),
+        lambda x, y, r, g: g * -x * _inverse_square(x, y),
+    ),
     ops.POW: _binary(_pow_base, _pow_exponent),
     ops.MAXIMUM: _extreme(b.lt),
     ops.MINIMUM: _extreme(b.gt),

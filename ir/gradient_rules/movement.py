@@ -107,4 +107,7 @@ RULES: dict[Op, GradientRule] = {
     ops.CONCAT: _concat,
     ops.WINDOWS: _windows,
     ops.AS_STRIDED: _as_strided,
+    # With dL/da + i dL/db as the gradient of a + ib, PyTorch's convention.
+    ops.VIEW_AS_REAL: lambda value, upstream, _wanted: (b.view_as_complex(upstream),),
+    ops.VIEW_AS_COMPLEX: lambda value, upstream, _wanted: (b.view_as_real(upstream),),
 }

@@ -10,14 +10,20 @@ from treadle.ir.ops import (
     elementwise,
     indexing,
     kernel,
+    library,
     movement,
     random,
     reduction,
+    scan,
+    sort,
     source,
 )
 from treadle.ir.value import Op
 
-FAMILIES = (source, elementwise, movement, reduction, contraction, indexing, random, kernel)
+FAMILIES = (
+    source, elementwise, movement, reduction, contraction, indexing, scan, sort, random, library,
+    kernel,
+)  # fmt: skip
 
 TABLE: dict[str, Op] = {
     row.name: row for family in FAMILIES for row in vars(family).values() if isinstance(row, Op)

@@ -6,13 +6,14 @@ promotion are explicit in the IR.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from treadle.ir.types import DType, TensorType, bool_
+from treadle.ir.ops import special
+from treadle.ir.errors import UnsupportedDTypeError
+from treadle.ir.types import DType, TensorType, bfloat16, bool_
 from treadle.ir.value import Array, Attributes, LoopClass, Op, device_of
 
 
@@ -29,7 +30,7 @@ def _listed(types: Sequence[TensorType]) -> str:
 
 def _check_kind(name: str, dtype: DType, kinds: str) -> None:
     if dtype.kind not in kinds:
-        raise TypeError(f"{name} is not defined for {dtype.name}")
+        raise UnsupportedDTypeError(name, dtype)
 
 
 def _same_type(name: str, kinds: str) -> Callable[[Sequence[TensorType], Attributes], TensorType]:
@@ -73,6 +74,11 @@ def _bitcast(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
 
 def _evaluate_cast(arrays: Sequence[Array], attrs: Attributes, _type: TensorType) -> Array:
     source, target = arrays[0], attrs[0]
+    if source.dtype == bfloat16.numpy:
+        source = source.astype(np.float32)
+    if target is bfloat16:
+        # Through float32, as in PyTorch, whatever the source.
+        return source.astype(np.float32).astype(target.numpy)
     if source.dtype.kind == "f" and target.kind in "iu":
         # C leaves out-of-range conversions undefined; here they saturate and NaN gives 0.
         wide = np.where(np.isnan(source), 0, np.trunc(source.astype(np.float64)))
@@ -82,13 +88,6 @@ def _evaluate_cast(arrays: Sequence[Array], attrs: Attributes, _type: TensorType
         as_integer = np.where(wide >= float(limits.max), limits.max, as_integer)
         return as_integer.astype(target.numpy)
     return source.astype(target.numpy)
-
-
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
-def _evaluate_erf(x: Array) -> Array:
-    return _erf(x.astype(np.float64)).astype(x.dtype) if x.size else x.copy()
 
 
 def _evaluate_pow(x: Array, y: Array) -> Array:
@@ -140,11 +139,30 @@ ABS = _row("abs", "x", "uif", np.abs)
 SIGN = _row("sign", "x", "uif", _sign)
 EXP = _row("exp", "x", "f", np.exp)
 LOG = _row("log", "x", "f", np.log)
+EXP2 = _row("exp2", "x", "f", np.exp2)
+EXPM1 = _row("expm1", "x", "f", np.expm1)
+LOG1P = _row("log1p", "x", "f", np.log1p)
+LOG2 = _row("log2", "x", "f", np.log2)
+LOG10 = _row("log10", "x", "f", np.log10)
 SQRT = _row("sqrt", "x", "f", np.sqrt)
 SIN = _row("sin", "x", "f", np.sin)
 COS = _row("cos", "x", "f", np.cos)
+TAN = _row("tan", "x", "f", np.tan)
+ASIN = _row("asin", "x", "f", np.arcsin)
+ACOS = _row("acos", "x", "f", np.arccos)
+ATAN = _row("atan", "x", "f", np.arctan)
+SINH = _row("sinh", "x", "f", np.sinh)
+COSH = _row("cosh", "x", "f", np.cosh)
 TANH = _row("tanh", "x", "f", np.tanh)
-ERF = _row("erf", "x", "f", _evaluate_erf)
+ASINH = _row("asinh", "x", "f", np.arcsinh)
+ACOSH = _row("acosh", "x", "f", np.arccosh)
+ATANH = _row("atanh", "x", "f", np.arctanh)
+ERF = _row("erf", "x", "f", special.erf)
+ERFC = _row("erfc", "x", "f", special.erfc)
+ERFCX = _row("erfcx", "x", "f", special.erfcx)  # exp(x^2) * erfc(x)
+ERFINV = _row("erfinv", "x", "f", special.erfinv)
+LGAMMA = _row("lgamma", "x", "f", special.lgamma)  # log(abs(gamma(x)))
+DIGAMMA = _row("digamma", "x", "f", special.digamma)  # NaN at negative whole numbers
 FLOOR = _row("floor", "x", "f", np.floor)
 CEIL = _row("ceil", "x", "f", np.ceil)
 ROUND = _row("round", "x", "f", np.rint)  # to nearest, ties to even
@@ -156,6 +174,8 @@ SUB = _row("sub", "x y", "uif", np.subtract)
 MUL = _row("mul", "x y", "buif", np.multiply)
 DIV = _row("div", "x y", "uif", _evaluate_divide)  # towards zero on integers
 REMAINDER = _row("remainder", "x y", "uif", _evaluate_remainder)  # sign of the divisor
+FMOD = _row("fmod", "x y", "f", np.fmod)  # sign of the dividend
+ATAN2 = _row("atan2", "x y", "f", np.arctan2)  # the angle of the point (y, x)
 POW = _row("pow", "x y", "uif", _evaluate_pow)
 MAXIMUM = _row("maximum", "x y", "buif", np.maximum)  # NaN wins
 MINIMUM = _row("minimum", "x y", "buif", np.minimum)

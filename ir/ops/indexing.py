@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from treadle.ir.ops.movement import check_strided
-from treadle.ir.types import TensorType, int64
+from treadle.ir.types import TensorType, bool_, int64
 from treadle.ir.value import Array, Attributes, LoopClass, Op, device_of
+
+# How a scattered element meets the one in its place, as a function of arrays; None replaces it.
+COMBINES: dict[str, Any] = {
+    "set": None,
+    "add": np.add,
+    "mul": np.multiply,
+    "min": np.minimum,
+    "max": np.maximum,
+}
 
 
 def _check_axes(name: str, data: TensorType, index: TensorType, axis: int) -> None:
@@ -36,22 +46,31 @@ def _evaluate_gather(arrays: Sequence[Array], attrs: Attributes, _type: TensorTy
     return np.take_along_axis(taken, np.clip(index, 0, data.shape[axis] - 1), axis)
 
 
-def _scatter_add(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
+def _scatter(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
     data, index, source = types
-    _check_axes("scatter_add", data, index, attrs[0])
+    axis, combine = attrs
+    _check_axes("scatter", data, index, axis)
     if source.dtype is not data.dtype or source.shape != index.shape:
-        raise ValueError(f"scatter_add needs {data.dtype.short}{list(index.shape)}: {source}")
+        raise ValueError(f"scatter needs {data.dtype.short}{list(index.shape)}: {source}")
+    if combine not in COMBINES:
+        raise ValueError(f"scatter combines by {', '.join(COMBINES)}, found {combine!r}")
+    if data.dtype is bool_ and combine != "set":
+        raise TypeError(f"scatter of bool has no {combine!r}")
     return data._replace(device=device_of(types))
 
 
-def _evaluate_scatter_add(arrays: Sequence[Array], attrs: Attributes, _type: TensorType) -> Array:
+def _evaluate_scatter(arrays: Sequence[Array], attrs: Attributes, _type: TensorType) -> Array:
     data, index, source = arrays
-    (axis,) = attrs
+    axis, combine = attrs
     out = data.copy()
     inside = (index >= 0) & (index < data.shape[axis])
     positions: list[Array] = list(np.indices(index.shape))
     positions[axis] = index
-    np.add.at(out, tuple(position[inside] for position in positions), source[inside])
+    places = tuple(position[inside] for position in positions)
+    if combine == "set":
+        out[places] = source[inside]
+    else:
+        COMBINES[combine].at(out, places, source[inside])
     return out
 
 
@@ -77,15 +96,16 @@ def _evaluate_view_update(arrays: Sequence[Array], attrs: Attributes, _type: Ten
 # torch.gather: result[i][j] = data[index[i][j]][j] for axis 0. Indices are clamped into range, so
 # that no kernel reads outside its buffers; the API checks them where PyTorch does.
 GATHER = Op("gather", ("data", "index"), ("axis",), LoopClass.INDEXING, _gather, _evaluate_gather)
-# result = data; result[index[i][j]][j] += source[i][j] for axis 0. Indices out of range are
-# skipped.
-SCATTER_ADD = Op(
-    "scatter_add",
+# result = data; result[index[i][j]][j] = combine(result[index[i][j]][j], source[i][j]) for axis 0,
+# for the elements of source in row-major order: with ``set``, the last one wins. Indices out of
+# range are skipped.
+SCATTER = Op(
+    "scatter",
     ("data", "index", "source"),
-    ("axis",),
+    ("axis", "combine"),
     LoopClass.INDEXING,
-    _scatter_add,
-    _evaluate_scatter_add,
+    _scatter,
+    _evaluate_scatter,
 )
 # The base with the elements of a strided view (over its row-major elements) replaced by ``part``.
 VIEW_UPDATE = Op(

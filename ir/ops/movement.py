@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from treadle.ir.types import Shape, TensorType, element_count
+from treadle.ir.types import Shape, TensorType, element_count, float32, float64
 from treadle.ir.value import Array, Attributes, LoopClass, Op, device_of
 
 
@@ -155,6 +155,19 @@ def strided(array: Array, attrs: Attributes) -> Array:
     return np.lib.stride_tricks.as_strided(flat[offset:], size, steps)
 
 
+def _view_as_real(types: Sequence[TensorType], _attrs: Attributes) -> TensorType:
+    if types[0].dtype.kind != "c":
+        raise TypeError(f"view_as_real needs a complex operand, found {types[0]}")
+    return types[0]._replace(dtype=types[0].dtype.to_real(), shape=(*types[0].shape, 2))
+
+
+def _view_as_complex(types: Sequence[TensorType], _attrs: Attributes) -> TensorType:
+    shape, dtype = types[0].shape, types[0].dtype
+    if not shape or shape[-1] != 2 or dtype not in (float32, float64):
+        raise TypeError(f"view_as_complex needs pairs of f32 or f64, found {types[0]}")
+    return types[0]._replace(dtype=dtype.to_complex(), shape=shape[:-1])
+
+
 def _as_strided(types: Sequence[TensorType], attrs: Attributes) -> TensorType:
     check_strided("as_strided", types[0].numel, attrs)
     return types[0]._replace(shape=attrs[0])
@@ -235,4 +248,27 @@ AS_STRIDED = Op(
     LoopClass.MOVEMENT,
     _as_strided,
     lambda arrays, attrs, _type: strided(np.ascontiguousarray(arrays[0]), attrs),
+)
+# Complex elements as pairs (real part, imaginary part) along a new last axis, and back: the same
+# bytes. These two are all that is done with complex values: builders compose the rest of the parts,
+# and programs have pairs in their place (``ir.complex_values``).
+VIEW_AS_REAL = Op(
+    "view_as_real",
+    ("x",),
+    (),
+    LoopClass.MOVEMENT,
+    _view_as_real,
+    lambda arrays, _attrs, type: (
+        np.ascontiguousarray(arrays[0]).view(type.dtype.numpy).reshape(type.shape)
+    ),
+)
+VIEW_AS_COMPLEX = Op(
+    "view_as_complex",
+    ("x",),
+    (),
+    LoopClass.MOVEMENT,
+    _view_as_complex,
+    lambda arrays, _attrs, type: (
+        np.ascontiguousarray(arrays[0]).view(type.dtype.numpy).reshape(type.shape)
+    ),
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from treadle.ir.errors import UnsupportedDTypeError
 from treadle.ir.ops.movement import windows_of
 from treadle.ir.types import TensorType, int64
 from treadle.ir.value import Array, Attributes, LoopClass, Op
@@ -23,7 +24,7 @@ def _reduce(name: str, kinds: str, needs_elements: bool) -> Callable[..., Tensor
         if list(dims) != sorted(set(dims)) or any(not 0 <= axis < source.ndim for axis in dims):
             raise ValueError(f"{name} of {source} needs distinct sorted axes, found {dims}")
         if source.dtype.kind not in kinds:
-            raise TypeError(f"{name} is not defined for {source.dtype.name}")
+            raise UnsupportedDTypeError(name, source.dtype)
         if needs_elements and any(source.shape[axis] == 0 for axis in dims):
             raise ValueError(f"{name} of {source} over {dims} has no elements to choose from")
         return source._replace(shape=_without(source.shape, dims))

@@ -16,7 +16,7 @@ from treadle.ir.graph import Graph
 from treadle.ir.ops import reduction as ops
 from treadle.ir.pass_manager import register
 from treadle.ir.rewriter import Exactness, Rule, rewrite
-from treadle.ir.types import DType, Scalar, element_count, float16, float32
+from treadle.ir.types import NARROW_FLOATS, DType, Scalar, element_count, float32
 from treadle.ir.value import Op, Value, make
 
 # Blocks beyond this number would make the second step noticeable.
@@ -32,7 +32,7 @@ class SplitReductions:
     """Makes ``[.., blocks, n / blocks]`` out of what few results are reduced from.
 
     Exact for ``max``, ``min`` and integers; sums and products of floating point numbers are
-    reassociated, and float16 ones kept in float32 until the end. Where no divisor suits, the
+    reassociated, and narrow ones kept in float32 until the end. Where no divisor suits, the
     elements are padded with the identity.
 
     Attributes:
@@ -65,7 +65,7 @@ class SplitReductions:
         blocks = self._blocks(run, reduced)
         if blocks < 2:
             return None
-        wide = source.dtype is float16 and value.op in (ops.SUM, ops.PROD)
+        wide = source.dtype in NARROW_FLOATS and value.op in (ops.SUM, ops.PROD)
         whole = b.cast(source, float32) if wide else source
         split, inner = _in_blocks(whole, start, stop, blocks, value.op)
         # All that was reduced but the axis of blocks, which lies where the run began.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+import ml_dtypes
 import numpy as np
 
 from treadle.ir import build as b
@@ -14,7 +15,7 @@ from treadle.ir.constants import constant_of, number_of
 from treadle.ir.ops import elementwise as e
 from treadle.ir.rewriter import Exactness, Rule
 from treadle.ir.rewrites.constants import full_like, is_number
-from treadle.ir.types import DType, bool_
+from treadle.ir.types import DType, bool_, significand_bits
 from treadle.ir.value import Op, Value, make
 
 
@@ -94,7 +95,7 @@ def _reciprocal(number: float, dtype: DType) -> float | None:
     """1 / number where both are normal powers of two of the dtype."""
     if not math.isfinite(number) or number == 0 or abs(math.frexp(number)[0]) != 0.5:
         return None
-    info = np.finfo(dtype.numpy)
+    info = ml_dtypes.finfo(dtype.numpy)
     reciprocal = 1.0 / number
     smallest, greatest = float(info.tiny), float(info.max)
     return reciprocal if smallest <= abs(reciprocal) <= greatest else None
@@ -169,9 +170,10 @@ def holds_exactly(target: DType, source: DType) -> bool:
     if target is bool_ or (source.kind == "f" and target.kind != "f"):
         return False
     if target.kind == "f":
-        digits = {2: 11, 4: 24, 8: 53}[target.itemsize]
-        bits = 8 * source.itemsize - (source.kind == "i")
-        return target.itemsize >= source.itemsize if source.kind == "f" else bits <= digits
+        if source.kind == "f":
+            # The two narrow formats hold each other's numbers neither way.
+            return target.itemsize > source.itemsize
+        return 8 * source.itemsize - (source.kind == "i") <= significand_bits(target)
     if source.kind == "i" and target.kind == "u":
         return False
     return target.itemsize > source.itemsize or (

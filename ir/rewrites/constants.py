@@ -9,18 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import ml_dtypes
 import numpy as np
 
 from treadle.ir import build as b
-from treadle.ir.constants import constant_of, number_of
-from treadle.ir.ops import TABLE
-from treadle.ir.ops import elementwise as e
-from treadle.ir.ops import indexing as i
-from treadle.ir.ops import movement as m
-from treadle.ir.ops import reduction as r
+from treadle.ir.constants import constant_of, number_of, scalar_of
+from treadle.ir.ops import TABLE, elementwise as e, indexing as i, movement as m, reduction as r
 from treadle.ir.ops.source import IOTA
 from treadle.ir.rewriter import Rule
-from treadle.ir.types import DType, Scalar, TensorType
+from treadle.ir.types import DType, Scalar, TensorType, significand_bits
 from treadle.ir.value import LoopClass, Op, Value
 
 _ROUNDED_EXACTLY: tuple[Op, ...] = (
@@ -70,14 +67,14 @@ def _fold(value: Value) -> Value | None:
         np.array(number, constant.dtype.numpy)
         for number, constant in zip(known, constants, strict=True)
     ]
-    result = value.op.evaluate(arrays, value.attrs, TensorType(value.dtype, ()))
+    result = value.op.run(arrays, value.attrs, TensorType(value.dtype, ()))
     if value.op is e.BITCAST and any(map(_is_nan, (*arrays, result))):
         return None  # constants keep no bits of a NaN
-    return full_like(value, result.item())
+    return full_like(value, scalar_of(result))
 
 
 def _is_nan(array: np.ndarray[tuple[int, ...], np.dtype[np.generic]]) -> bool:
-    return array.dtype.kind == "f" and bool(np.isnan(array).any())
+    return array.dtype.kind in "fV" and bool(np.isnan(array).any())
 
 
 def _moved(value: Value) -> Value | None:
@@ -122,9 +119,6 @@ def _empty_reduction(value: Value) -> Value | None:
     return full_like(value, 0 if value.op is r.SUM else 1)
 
 
-_SIGNIFICAND_BITS = {"float16": 11, "float32": 24, "float64": 53}
-
-
 def _sum(value: Value) -> Value | None:
     number, count = number_of(value.inputs[0]), _reduced_count(value)
     if number is None or not count:
@@ -142,9 +136,9 @@ def _sum(value: Value) -> Value | None:
     numerator = abs(float(number).as_integer_ratio()[0])
     odd = numerator // (numerator & -numerator)
     total_number = float(number) * count
-    if odd * count > 1 << _SIGNIFICAND_BITS[value.dtype.name]:
+    if odd * count > 1 << significand_bits(value.dtype):
         return None
-    if abs(total_number) > float(np.finfo(value.dtype.numpy).max):
+    if abs(total_number) > float(ml_dtypes.finfo(value.dtype.numpy).max):
         return None
     return full_like(value, total_number)
 
@@ -163,7 +157,9 @@ def _short_ramp(value: Value) -> Value | None:
 
 
 _COMPUTED = tuple(
-    op for op in TABLE.values() if op.loop_class not in (LoopClass.SOURCE, LoopClass.KERNEL)
+    op
+    for op in TABLE.values()
+    if op.loop_class not in (LoopClass.SOURCE, LoopClass.LIBRARY, LoopClass.KERNEL)
 )
 
 RULES: tuple[Rule, ...] = (

@@ -1,6 +1,6 @@
 """Rules about gathers, scatters and updates of views.
 
-Indices keep their meaning out of range: gather clamps them, scatter_add skips them.
+Indices keep their meaning out of range: gather clamps them, scatter skips them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from treadle.ir.value import Value
 def _one_hot(value: Value) -> Value | None:
     """A scatter with one index along its axis, into a constant, as a comparison."""
     data, index, source = value.inputs
-    (axis,) = value.attrs
+    axis, combine = value.attrs
     others = [a for a in range(data.ndim) if a != axis]
     if (
         constant_of(data) is None
@@ -27,7 +27,8 @@ def _one_hot(value: Value) -> Value | None:
         return None
     position = b.iota(data.shape, axis, int64, data.type.device)
     chosen = b.eq(position, b.broadcast_to(index, data.shape))
-    return b.select(chosen, b.add(data, b.broadcast_to(source, data.shape)), data)
+    wide = b.broadcast_to(source, data.shape)
+    return b.select(chosen, b.COMBINE[combine](data, wide), data)
 
 
 def _gather_position(value: Value) -> Value | None:
@@ -71,9 +72,9 @@ def _update_all(value: Value) -> Value | None:
 RULES: tuple[Rule, ...] = (
     Rule(
         "scatter-one",
-        (i.SCATTER_ADD,),
+        (i.SCATTER,),
         _one_hot,
-        "scatter_add(c, k, x) = select(iota == k, c + x, c) for one k along the axis",
+        "scatter(c, k, x) = select(iota == k, combine(c, x), c) for one k along the axis",
     ),
     Rule("gather-known", (i.GATHER,), _gather_position, "gather(x, k) = x[k] for a known k"),
     Rule("read-back", (m.AS_STRIDED,), _read_back, "view(view_update(x, y)) = y"),

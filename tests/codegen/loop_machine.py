@@ -192,7 +192,7 @@ class LoopMachine:
         attrs = (node.dtype,) if node.op in ("cast", "bitcast") else ()
         types = [TensorType(arg.dtype, (width,)) for arg in node.args]
         assert TABLE[node.op].infer(types, attrs).dtype is node.dtype, (node.op, types)
-        return TABLE[node.op].evaluate(args, attrs, TensorType(node.dtype, (width,)))
+        return TABLE[node.op].run(args, attrs, TensorType(node.dtype, (width,)))
 
     def _read(self, node: Read) -> np.ndarray:
         if node.register.name in self.lets:

@@ -41,6 +41,18 @@ BODIES = {
     "scatter integers": lambda i: b.scatter_add(
         i.of(9, dtype=int64), i.index(9, 20), i.of(20, dtype=int64), 0
     ),
+    **{
+        f"scatter by {combine}, {kind.name}": lambda i, c=combine, k=kind: b.scatter(
+            i.of(7, 21, dtype=k), i.index(9, 12, 21), i.of(12, 21, dtype=k), 0, c
+        )
+        for combine in ("set", "mul", "min", "max")
+        for kind in (float32, int64)
+    },
+    "scatter a vector by set": lambda i: b.scatter(i.of(30), i.index(30, 50), i.of(50), 0, "set"),
+    "scatter whole rows by set": lambda i: b.scatter(
+        i.of(12, 20), b.broadcast_to(b.reshape(i.index(12, 40), (40, 1)), (40, 20)), i.of(40, 20),
+        0, "set",
+    ),
     "overlapping view": lambda i: b.view_update(i.of(20), i.of(3, 4), (3, 4), (3, 2), 1),
 }
 

@@ -23,7 +23,7 @@ from treadle.ir.graph import Graph
 from treadle.ir.interpreter import interpret
 from treadle.ir.parser import parse_graph
 from treadle.ir.pass_check import same
-from treadle.ir.pass_manager import PassManager, parse_pipeline
+from treadle.ir.pass_manager import DEFAULT_PIPELINE, PassManager, parse_pipeline
 from treadle.ir.passes.fuse import fuse
 from treadle.ir.types import bool_, float32, int64
 from treadle.runtime import cpu
@@ -32,7 +32,7 @@ from treadle.runtime.target import host_target
 
 Array = np.ndarray[Any, Any]
 
-PIPELINE = parse_pipeline("simplify,pad-convolutions,split-reductions,simplify,fuse,memory-plan")
+PIPELINE = parse_pipeline(DEFAULT_PIPELINE)
 
 
 def host() -> Target:

@@ -226,7 +226,7 @@ def _position(draw: Draw, x: Value, _values: list[Value]) -> Value:
 
 def _index(draw: Draw, x: Value, _values: list[Value]) -> Value:
     axes = [axis for axis, extent in enumerate(x.shape) if extent]
-    if not axes or x.dtype is bool_:
+    if not axes:
         return x
     axis = draw(st.sampled_from(axes))
     shape = list(x.shape)
@@ -236,7 +236,9 @@ def _index(draw: Draw, x: Value, _values: list[Value]) -> Value:
     taken = b.gather(x, index, axis)
     if draw(st.booleans()):
         return taken
-    return b.scatter_add(draw(st.sampled_from([x, b.constant_like(x, 0)])), index, taken, axis)
+    combine = "set" if x.dtype is bool_ else draw(st.sampled_from(sorted(b.COMBINE)))
+    base = draw(st.sampled_from([x, b.constant_like(x, 0)]))
+    return b.scatter(base, index, taken, axis, combine)
 
 
 def _contract(draw: Draw, x: Value, _values: list[Value]) -> Value:

@@ -15,6 +15,7 @@ from treadle.ir.graph import Graph, input_value
 from treadle.ir.interpreter import evaluate
 from treadle.ir.ops import TABLE
 from treadle.ir.ops.kernel import ITEM, KERNEL
+from treadle.ir.ops.movement import VIEW_AS_COMPLEX, VIEW_AS_REAL
 from treadle.ir.types import TensorType, float32, float64, int64
 from treadle.ir.value import Value, make, topological
 
@@ -34,8 +35,15 @@ def index(*rows: list[int]) -> Array:
 
 
 INDEX = index([0, 2, 1], [2, 2, 0])
+DISTINCT = index([0, 2, 1], [2, 0, 0])
 GIVEN = [[True, False, True], [False, True, True]]
 WITH_ZEROS = np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 5.0], [1.5, -2.0, 0.5]])
+
+
+def _through_complex(x: Value) -> Value:
+    """Both views, which their builders would fold."""
+    return make(VIEW_AS_REAL, (make(VIEW_AS_COMPLEX, (x,)),)) * x
+
 
 # op -> (function of the inputs, arrays for them)
 CASES: dict[str, list[tuple[Callable[..., Value], tuple[Array, ...]]]] = {
@@ -49,6 +57,27 @@ CASES: dict[str, list[tuple[Callable[..., Value], tuple[Array, ...]]]] = {
     "cos": [(b.cos, (normal(2, 3),))],
     "tanh": [(b.tanh, (normal(2, 3),))],
     "erf": [(b.erf, (normal(2, 3),))],
+    "exp2": [(b.exp2, (normal(2, 3),))],
+    "expm1": [(b.expm1, (normal(2, 3),))],
+    "log1p": [(b.log1p, (positive(2, 3),))],
+    "log2": [(b.log2, (positive(2, 3),))],
+    "log10": [(b.log10, (positive(2, 3),))],
+    "tan": [(b.tan, (normal(2, 3) * 0.3,))],
+    "asin": [(b.asin, (normal(2, 3) * 0.2,))],
+    "acos": [(b.acos, (normal(2, 3) * 0.2,))],
+    "atan": [(b.atan, (normal(2, 3),))],
+    "atan2": [(b.atan2, (normal(2, 3), positive(2, 3)))],
+    "sinh": [(b.sinh, (normal(2, 3),))],
+    "cosh": [(b.cosh, (normal(2, 3),))],
+    "asinh": [(b.asinh, (normal(2, 3),))],
+    "acosh": [(b.acosh, (positive(2, 3) + 1.0,))],
+    "atanh": [(b.atanh, (normal(2, 3) * 0.2,))],
+    "erfc": [(b.erfc, (normal(2, 3),))],
+    "erfcx": [(b.erfcx, (normal(2, 3),))],
+    "erfinv": [(b.erfinv, (normal(2, 3) * 0.2,))],
+    "lgamma": [(b.lgamma, (positive(2, 3),))],
+    "digamma": [(b.digamma, (positive(2, 3),))],
+    "fmod": [(b.fmod, (normal(2, 3) * 5, positive(2, 3)))],
     "floor": [(b.floor, (normal(2, 3),))],
     "ceil": [(b.ceil, (normal(2, 3),))],
     "round": [(b.round, (normal(2, 3),))],
@@ -87,6 +116,8 @@ CASES: dict[str, list[tuple[Callable[..., Value], tuple[Array, ...]]]] = {
     "concat": [
         (lambda x, y, z: b.concat([x, y, z], 1), (normal(2, 1), normal(2, 3), normal(2, 0)))
     ],
+    "view_as_real": [(_through_complex, (normal(3, 2),))],
+    "view_as_complex": [(_through_complex, (normal(3, 2),))],
     "windows": [
         (lambda x: b.windows(x, (1, 2), (2, 3), (1, 2), (2, 1)), (normal(2, 5, 6),)),
         (lambda x: b.windows(x, (0,), (2,), (3,), (1,)), (normal(7),)),
@@ -128,8 +159,18 @@ CASES: dict[str, list[tuple[Callable[..., Value], tuple[Array, ...]]]] = {
         ]
     ],
     "gather": [(lambda x, i: b.gather(x, i, 0), (normal(3, 4), INDEX))],
-    "scatter_add": [
-        (lambda x, i, y: b.scatter_add(x, i, y, 0), (normal(3, 4), INDEX, normal(2, 3))),
+    "scatter": [
+        (lambda x, i, y: b.scatter(x, i, y, 0, "set"), (normal(3, 4), DISTINCT, normal(2, 3))),
+        *(
+            (lambda x, i, y, c=combine: b.scatter(x, i, y, 0, c), (x, INDEX, y))
+            for combine in ("add", "mul", "min", "max")
+            for x, y in [(normal(3, 4), normal(2, 3))]
+        ),
+        # Products with zeros in either operand: one and two of them in a place.
+        (
+            lambda x, i, y: b.scatter(x, i, y, 0, "mul"),
+            (WITH_ZEROS, INDEX, np.array([[2.0, 0.0, 0.5], [0.0, 0.0, -1.0]])),
+        ),
     ],
     "view_update": [
         (lambda x, y: b.view_update(x, y, (2, 2), (1, 4), 3), (normal(3, 4), normal(2, 2))),
@@ -148,7 +189,7 @@ def test_each_rule_matches_finite_differences(name: str) -> None:
         check_gradient(build, *arrays)
 
 
-SECOND = ["mul", "div", "pow", "tanh", "erf", "prod", "dot", "conv", "gather", "windows", "max"]
+SECOND = ["mul", "div", "pow", "tanh", "erf", "atan2", "lgamma", "prod", "dot", "conv", "gather", "windows", "max"]
 
 
 @pytest.mark.parametrize("name", SECOND)

@@ -121,8 +121,8 @@ ERRORS = [
     (
         program("\t%1: f33[2] = neg(%0)"),
         (
-            "2:6: error: expected a dtype (bool, u8, u32, i8, i16, i32, i64, f16, f32, f64), "
-            "found 'f33'\n\t%1: f33[2] = neg(%0)\n\t    ^"
+            "2:6: error: expected a dtype (bool, u8, u32, i8, i16, i32, i64, f16, bf16, f32, f64, "
+            "c64, c128), found 'f33'\n\t%1: f33[2] = neg(%0)\n\t    ^"
         ),
     ),
     (program(head="program f() {"), "1:9: error: expected a program's name (@name), found 'f'"),

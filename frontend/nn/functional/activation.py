@@ -1,4 +1,4 @@
-"""Activation functions: elementwise ones, softmax and log-softmax.
+"""Smooth activation functions; those made of straight pieces are in ``piecewise``.
 
 Pure functions of values; modules that hold their options are in ``nn.modules.activation``.
 """
@@ -6,17 +6,19 @@ Pure functions of values; modules that hold their options are in ``nn.modules.ac
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Any
 
+from treadle.functions import pointwise
 from treadle.ir import build as b
-from treadle.ir.types import DType, float32
 from treadle.ir.value import Value
+from treadle.nn.functional.arguments import applied, axis_of, check_floating, forms
 from treadle.operation import operation
 from treadle.tensor import Tensor
-from treadle.utils.typename import scalar_type
 
 Values = tuple[Value, ...]
+
+# S. Klambauer et al., Self-Normalizing Neural Networks, 2017: they fix mean 0 and variance 1.
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
 
 
 # -- numerically careful parts ---------------------------------------------------------------
@@ -56,50 +58,7 @@ def softplus_value(x: Value) -> Value:
     return b.maximum(x, 0.0) + log1p(b.exp(-b.abs(x)))
 
 
-def check_floating(name: str, x: Value) -> None:
-    """NotImplementedError in PyTorch's words for integer and bool input."""
-    if not x.dtype.is_floating_point:
-        raise NotImplementedError(f"\"{name}\" not implemented for '{scalar_type(x.dtype)}'")
-
-
-def axis_of(dim: int, ndim: int) -> int:
-    """``dim`` counted from the front; IndexError in PyTorch's words out of range."""
-    extent = max(ndim, 1)
-    if not -extent <= dim < extent:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-extent}, {extent - 1}], "
-            f"but got {dim})"
-        )
-    return dim % extent
-
-
-def into(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
-    """The result, written over ``input`` when ``inplace``."""
-    return input.copy_(result) if inplace else result
-
-
 # -- operations ------------------------------------------------------------------------------
-
-
-@operation("ReluBackward0")
-def _relu(input: Value) -> Value:
-    # A select, not a maximum: the gradient at 0 is 0, and NaN stays NaN.
-    return b.select(b.le(input, 0), 0, input)
-
-
-def _sigmoid_vjp(inputs: Values, outputs: Values, upstreams: Values) -> Values:
-    (y,), (g,) = outputs, upstreams
-    return (g * y * (1.0 - y),)
-
-
-@operation("SigmoidBackward0", vjp=_sigmoid_vjp)
-def _sigmoid(input: Value) -> Value:
-    return logistic(input if input.dtype.is_floating_point else b.cast(input, float32))
-
-
-@operation("TanhBackward0")
-def _tanh(input: Value) -> Value:
-    return b.tanh(input if input.dtype.is_floating_point else b.cast(input, float32))
 
 
 @operation("GeluBackward0")
@@ -111,23 +70,24 @@ def _gelu(input: Value, approximate: str) -> Value:
     return input * 0.5 * (b.erf(input * math.sqrt(0.5)) + 1.0)
 
 
-@operation("LeakyReluBackward0")
-def _leaky_relu(input: Value, slope: float) -> Value:
-    check_floating("leaky_relu_cpu", input)
-    return b.select(b.gt(input, 0.0), input, input * slope)
-
-
-def _elu_vjp(inputs: Values, outputs: Values, upstreams: Values, *, alpha: float) -> Values:
+def _elu_vjp(
+    inputs: Values, outputs: Values, upstreams: Values, *, alpha: float, scale: float, slope: float
+) -> Values:
     (x,), (g,) = inputs, upstreams
     # The exponential of positive x could overflow, and inf * 0 is NaN in higher derivatives.
-    below = b.exp(b.minimum(x, 0.0)) * alpha
-    return (b.select(b.gt(x, 0.0), g, g * below),)
+    below = b.exp(b.minimum(x, 0.0) * slope) * (slope * alpha * scale)
+    return (b.select(b.gt(x, 0.0), g * scale, g * below),)
 
 
-@operation("EluBackward0", vjp=_elu_vjp)
-def _elu(input: Value, alpha: float) -> Value:
+def _elu_value(input: Value, alpha: float, scale: float, slope: float) -> Value:
+    """scale * (x where positive, else alpha * (exp(slope * x) - 1))."""
     check_floating("elu_cpu", input)
-    return b.select(b.gt(input, 0.0), input, expm1(input) * alpha)
+    below = expm1(input * slope) * (alpha * scale)
+    return b.select(b.gt(input, 0.0), input * scale, below)
+
+
+_elu = forms("Elu", vjp=_elu_vjp)(_elu_value)
+_celu = forms("Celu", vjp=_elu_vjp)(_elu_value)
 
 
 def _silu_vjp(inputs: Values, outputs: Values, upstreams: Values) -> Values:
@@ -140,6 +100,18 @@ def _silu_vjp(inputs: Values, outputs: Values, upstreams: Values) -> Values:
 def _silu(input: Value) -> Value:
     check_floating("silu_cpu", input)
     return input * logistic(input)
+
+
+def _mish_vjp(inputs: Values, outputs: Values, upstreams: Values) -> Values:
+    (x,), (g,) = inputs, upstreams
+    t = b.tanh(softplus_value(x))
+    return (g * (t + x * logistic(x) * (1.0 - t * t)),)
+
+
+@operation("MishBackward0", vjp=_mish_vjp)
+def _mish(input: Value) -> Value:
+    check_floating("mish_cpu", input)
+    return input * b.tanh(softplus_value(input))
 
 
 def _softplus_vjp(
@@ -163,67 +135,38 @@ def _logsigmoid_vjp(inputs: Values, outputs: Values, upstreams: Values) -> Value
 
 
 @operation("LogSigmoidBackward0", vjp=_logsigmoid_vjp)
-def _logsigmoid(input: Value) -> Value:
+def logsigmoid(input: Value) -> Value:
+    """log(sigmoid(input)), elementwise, without overflow."""
     check_floating("log_sigmoid_cpu", input)
     return -softplus_value(-input)
 
 
-def _softmax_vjp(inputs: Values, outputs: Values, upstreams: Values, *, dim: int) -> Values:
-    (y,), (g,) = outputs, upstreams
-    axis = (axis_of(dim, y.ndim),) if y.ndim else ()
-    return (y * (g - b.sum(g * y, axis, keepdim=True)),)
-
-
-@operation("SoftmaxBackward0", vjp=_softmax_vjp)
-def _softmax(input: Value, dim: int) -> Value:
-    check_floating("softmax_lastdim_kernel_impl", input)
+@operation("GluBackward0")
+def _glu(input: Value, dim: int) -> Value:
     axis = axis_of(dim, input.ndim)
-    if input.ndim == 0:
-        return b.exp(input - input)
-    scaled = b.exp(input - b.max(input, (axis,), keepdim=True))
-    return scaled / b.sum(scaled, (axis,), keepdim=True)
-
-
-def _log_softmax_vjp(inputs: Values, outputs: Values, upstreams: Values, *, dim: int) -> Values:
-    (y,), (g,) = outputs, upstreams
-    axis = (axis_of(dim, y.ndim),) if y.ndim else ()
-    return (g - b.exp(y) * b.sum(g, axis, keepdim=True),)
-
-
-def log_softmax_value(x: Value, axis: int) -> Value:
-    """x - log(sum(exp(x))) along an axis, shifted by the maximum so that nothing overflows."""
-    shifted = x - b.max(x, (axis,), keepdim=True)
-    return shifted - b.log(b.sum(b.exp(shifted), (axis,), keepdim=True))
-
-
-@operation("LogSoftmaxBackward0", vjp=_log_softmax_vjp)
-def _log_softmax(input: Value, dim: int) -> Value:
-    check_floating("log_softmax_lastdim_kernel_impl", input)
-    axis = axis_of(dim, input.ndim)
-    return log_softmax_value(input, axis) if input.ndim else input - input
+    extent = input.shape[axis]
+    if extent % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis} is size {extent}")
+    check_floating("glu_cpu", input)
+    middle = tuple(extent // 2 if at == axis else 0 for at in range(input.ndim))
+    upper = tuple(extent // 2 if at == axis else e for at, e in enumerate(input.shape))
+    first = b.slice(input, (0,) * input.ndim, upper)
+    return first * logistic(b.slice(input, middle, input.shape))
 
 
 # -- the functions that users call -----------------------------------------------------------
 
 
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0), elementwise."""
-    return into(input, _relu(input), inplace)
-
-
-def relu_(input: Tensor) -> Tensor:
-    """``relu`` in place."""
-    return relu(input, inplace=True)
-
-
 def sigmoid(input: Tensor) -> Tensor:
     """1 / (1 + exp(-input)), elementwise."""
-    return _sigmoid(input)
+    result: Tensor = pointwise.sigmoid(input)
+    return result
 
 
 def tanh(input: Tensor) -> Tensor:
     """The hyperbolic tangent, elementwise."""
-    return _tanh(input)
+    result: Tensor = pointwise.tanh(input)
+    return result
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -233,19 +176,46 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     return _gelu(input, approximate)
 
 
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """input where positive, else input times ``negative_slope``."""
-    return into(input, _leaky_relu(input, float(negative_slope)), inplace)
-
-
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input where positive, else alpha * (exp(input) - 1)."""
-    return into(input, _elu(input, float(alpha)), inplace)
+    return applied(_elu, inplace, input, float(alpha), 1.0, 1.0)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """``elu`` in place."""
+    return elu(input, alpha, inplace=True)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """``elu`` with the scales that keep mean 0 and variance 1 from layer to layer."""
+    return applied(_elu, inplace, input, SELU_ALPHA, SELU_SCALE, 1.0)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """``selu`` in place."""
+    return selu(input, inplace=True)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input where positive, else alpha * (exp(input / alpha) - 1)."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return applied(_celu, inplace, input, float(alpha), 1.0, 1.0 / alpha)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """``celu`` in place."""
+    return celu(input, alpha, inplace=True)
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input), elementwise."""
-    return into(input, _silu(input), inplace)
+    return applied(_silu, inplace, input)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * tanh(softplus(input)), elementwise."""
+    return applied(_mish, inplace, input)
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -253,42 +223,8 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return _softplus(input, float(beta), float(threshold))
 
 
-def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(input)), elementwise, without overflow."""
-    return _logsigmoid(input)
-
-
-def softmax(
-    input: Tensor,
-    dim: int | None = None,
-    _stacklevel: int = 3,
-    dtype: DType | None = None,
-) -> Tensor:
-    """exp(input) over its sum along ``dim``; ``dtype`` converts the input first."""
-    return _softmax(_converted(input, dtype), _softmax_dim("softmax", input, dim, _stacklevel))
-
-
-def log_softmax(
-    input: Tensor,
-    dim: int | None = None,
-    _stacklevel: int = 3,
-    dtype: DType | None = None,
-) -> Tensor:
-    """The logarithm of ``softmax``, computed without overflow."""
-    axis = _softmax_dim("log_softmax", input, dim, _stacklevel)
-    return _log_softmax(_converted(input, dtype), axis)
-
-
-def _converted(input: Tensor, dtype: Any) -> Tensor:
-    return input if dtype is None else input.to(dtype=dtype)
-
-
-def _softmax_dim(name: str, input: Tensor, dim: int | None, stacklevel: int) -> int:
-    if dim is not None:
-        return dim
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include "
-        "dim=X as an argument.",
-        stacklevel=stacklevel,
-    )
-    return 0 if input.ndim in (0, 1, 3) else 1
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half of an axis times the sigmoid of the second."""
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    return _glu(input, dim)

@@ -1,6 +1,6 @@
 """Convolutions in one, two and three dimensions.
 
-Transposed convolutions are a later family; this file computes correlations, as PyTorch does.
+They are correlations, as in PyTorch; transposed ones have a file of their own.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _check(
         )
 
 
-def _check_dtypes(input: Value, weight: Value, bias: Value | None) -> None:
+def check_dtypes(input: Value, weight: Value, bias: Value | None) -> None:
     for name, other in (("bias", bias), ("weight", weight)):
         if other is not None and other.dtype != input.dtype:
             first, second = (cpp_name(value.dtype) for value in (input, other))
@@ -73,7 +73,7 @@ def _convolution(
     groups: int,
 ) -> Value:
     """[N, C, *S] by [O, C / groups, *K] -> [N, O, *OS]."""
-    _check_dtypes(input, weight, bias)
+    check_dtypes(input, weight, bias)
     _check(input, weight, padding, dilation, groups)
     batch, channels, *extents = input.shape
     out, per_group, *kernel = weight.shape
@@ -114,6 +114,12 @@ def _convolve(
         raise RuntimeError("non-positive stride is not supported")
     if any(step <= 0 for step in dilations):
         raise RuntimeError("non-positive dilation is not supported")
+    if isinstance(padding, str) and weight.ndim != count + 2:
+        raise RuntimeError(
+            f"Expected {weight.ndim}-dimensional input for {weight.ndim}-dimensional weight"
+            f"{list(weight.shape)}, but got {input.ndim}-dimensional input of size "
+            f"{list(input.shape)} instead"
+        )
     sides = _sides(padding, tuple(weight.shape[2:]), strides, dilations)
     batched = input if input.ndim == count + 2 else input.unsqueeze(0)
     result: Tensor = _convolution(batched, weight, bias, strides, sides, dilations, groups)

@@ -85,3 +85,52 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if input.ndim == 2:
         return _addmm(bias, input, weight)
     return _affine_of_any_rank(bias, input, weight)
+
+
+def _bilinear(input1: Value, input2: Value, weight: Value, bias: Value | None) -> Value:
+    """[..., i], [..., j] by [out, i, j] -> [..., out]."""
+    if input1.ndim != input2.ndim or input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and "
+            f"{list(input2.shape)}"
+        )
+    if weight.ndim != 3:
+        raise RuntimeError(f"bilinear(): weight must be 3-D, got {weight.ndim}-D")
+    out, first, second = weight.shape
+    for number, (have, want) in enumerate(
+        ((input1.shape[-1], first), (input2.shape[-1], second)), 1
+    ):
+        if have != want:
+            raise RuntimeError(
+                f"bilinear(): input{number} size does not match weight size: got {have} but "
+                f"expected {want}"
+            )
+    if bias is not None and bias.shape[:1] != (out,):
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected "
+            f"{out}"
+        )
+    rows = math.prod(input1.shape[:-1])
+    by_first = b.reshape(b.permute(weight, (1, 0, 2)), (first, out * second))
+    mixed = b.dot(b.reshape(input1, (rows, first)), by_first)
+    terms = b.reshape(mixed, (rows, out, second)) * b.reshape(input2, (rows, 1, second))
+    result = b.reshape(b.sum(terms, (2,)), (*input1.shape[:-1], out))
+    return result if bias is None else result + bias
+
+
+_bilinear_alone = operation("ViewBackward0")(_bilinear)
+_bilinear_with_bias = operation("AddBackward0")(_bilinear)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``input1 @ weight[o] @ input2 + bias[o]`` for every output o.
+
+    Args:
+        input1: [..., i].
+        input2: [..., j].
+        weight: [out, i, j].
+        bias: [out], or None.
+    """
+    run = _bilinear_alone if bias is None else _bilinear_with_bias
+    result: Tensor = run(input1, input2, weight, bias)
+    return result

@@ -12,7 +12,8 @@ from typing import Any
 from treadle.ir import build as b
 from treadle.ir.types import DType
 from treadle.ir.value import Value
-from treadle.nn.functional.activation import check_floating, logistic, softplus_value
+from treadle.nn.functional.activation import logistic, softplus_value
+from treadle.nn.functional.arguments import check_floating
 from treadle.nn.functional.reduction import check_reduction, chosen_reduction, reduced
 from treadle.operation import operation
 from treadle.tensor import Tensor
@@ -26,7 +27,7 @@ _SMALLEST_SPREAD = 9.999999960041972e-13
 # -- shapes and dtypes -----------------------------------------------------------------------
 
 
-def _promoted(first: Value, second: Value) -> tuple[Value, Value]:
+def promoted_pair(first: Value, second: Value) -> tuple[Value, Value]:
     """Both in the wider floating dtype of the two."""
     dtype: DType = max(
         (first.dtype, second.dtype),
@@ -35,7 +36,8 @@ def _promoted(first: Value, second: Value) -> tuple[Value, Value]:
     return tuple(x if x.dtype == dtype else b.cast(x, dtype) for x in (first, second))  # type: ignore[return-value]
 
 
-def _warn_broadcast(input: Tensor, target: Tensor) -> None:
+def warn_broadcast(input: Tensor, target: Tensor) -> None:
+    """PyTorch's warning of a target that is broadcast over the input."""
     if input.shape != target.shape:
         warnings.warn(
             f"Using a target size ({target.shape}) that is different to the input size "
@@ -50,14 +52,14 @@ def _warn_broadcast(input: Tensor, target: Tensor) -> None:
 
 @operation("MseLossBackward0")
 def _mse_loss(input: Value, target: Value, reduction: str) -> Value:
-    input, target = _promoted(input, target)
+    input, target = promoted_pair(input, target)
     check_floating("mse_cpu", input)
     difference = input - target
     return reduced(difference * difference, reduction)
 
 
 def _absolute_error(input: Value, target: Value, reduction: str) -> Value:
-    input, target = _promoted(input, target)
+    input, target = promoted_pair(input, target)
     return reduced(b.abs(input - target), reduction)
 
 
@@ -83,7 +85,7 @@ def mse_loss(
     """
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
-    _warn_broadcast(input, target)
+    warn_broadcast(input, target)
     if weight is None:
         return _mse_loss(input, target, reduction)
     return _weighted(_mse_loss(input, target, "none"), weight, reduction)
@@ -100,7 +102,7 @@ def l1_loss(
     """The absolute difference, weighted by ``weight`` and reduced."""
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
-    _warn_broadcast(input, target)
+    warn_broadcast(input, target)
     if weight is None:
         return _l1_losses[reduction](input, target, reduction)
     return _weighted(_l1_losses["none"](input, target, "none"), weight, reduction)

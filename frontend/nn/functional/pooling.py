@@ -188,6 +188,11 @@ def _arguments(
             f"{name}: Expected {count + 1}D or {count + 2}D input, but got input of size: "
             f"[{', '.join(map(str, input.shape))}]"
         )
+    if 0 in input.shape[-count - 1 :]:
+        raise RuntimeError(
+            f"{name}: Expected {count + 1}D or {count + 2}D (batch mode) tensor with optional 0 "
+            f"dim batch size for input, but got: [{', '.join(map(str, input.shape))}]"
+        )
     kernel = as_tuple(kernel_size, count, f"{name}: kernel_size")
     steps = kernel if stride in (None, (), []) else as_tuple(stride, count, f"{name}: stride")
     sides = as_tuple(padding, count, f"{name}: padding")
@@ -397,3 +402,48 @@ def avg_pool3d(
         count_include_pad,
         divisor_override,
     )
+
+
+def max_pool1d_with_indices(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Extents = 0,
+    dilation: Extents = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """``max_pool1d`` with ``return_indices``."""
+    window = (kernel_size, stride, padding, dilation, ceil_mode, True)
+    pair: tuple[Tensor, Tensor] = max_pool1d(input, *window)
+    return pair
+
+
+def max_pool2d_with_indices(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Extents = 0,
+    dilation: Extents = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """``max_pool2d`` with ``return_indices``."""
+    window = (kernel_size, stride, padding, dilation, ceil_mode, True)
+    pair: tuple[Tensor, Tensor] = max_pool2d(input, *window)
+    return pair
+
+
+def max_pool3d_with_indices(
+    input: Tensor,
+    kernel_size: Extents,
+    stride: Extents | None = None,
+    padding: Extents = 0,
+    dilation: Extents = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """``max_pool3d`` with ``return_indices``."""
+    window = (kernel_size, stride, padding, dilation, ceil_mode, True)
+    pair: tuple[Tensor, Tensor] = max_pool3d(input, *window)
+    return pair

@@ -16,6 +16,8 @@ from tests.codegen import (
     test_contraction_epilogue,
     test_lower_map,
     test_lower_rows,
+    test_lower_scan,
+    test_lower_sort,
     test_lower_update,
 )
 from tests.codegen.contraction_runs import arrays_of, case_of
@@ -27,6 +29,7 @@ from treadle.ir import build as b
 from treadle.ir.graph import Graph
 from treadle.ir.types import (
     DType,
+    bfloat16,
     bool_,
     float16,
     float32,
@@ -108,6 +111,17 @@ def _elementary(x: Value, y: Value) -> list[Value]:
     ]  # fmt: skip
 
 
+def _more_elementary(x: Value, y: Value) -> list[Value]:
+    small, positive = b.sin(x), b.abs(x) + 0.5
+    return [
+        b.exp2(x), b.expm1(x), b.log1p(positive), b.log2(positive), b.log10(positive),
+        b.tan(small), b.asin(small), b.acos(small), b.atan(x), b.atan2(x, y), b.sinh(small),
+        b.cosh(small), b.asinh(x), b.acosh(positive + 1.0), b.atanh(small * 0.9), b.erfc(x),
+        b.erfcx(positive), b.erfinv(small * 0.9), b.lgamma(positive), b.digamma(positive),
+        b.fmod(x, positive),
+    ]  # fmt: skip
+
+
 def _running_mean(i: Inputs) -> list[Value]:
     x, mean = i.of(6, 300), i.of(6)
     return [mean * 0.9 + b.sum(x, (1,)) / 300.0 * 0.1, x - b.reshape(mean, (6, 1))]
@@ -128,19 +142,34 @@ _LONG: dict[str, Make] = {
     "long scattered axis": lambda i: b.scatter_add(
         i.of(2, 700), i.index(700, 2, 900), i.of(2, 900), 1
     ),
+    "long scattered axis by set": lambda i: b.scatter(
+        i.of(2, 700), i.index(700, 2, 900), i.of(2, 900), 1, "set"
+    ),
+    "long columns of a scattered maximum": lambda i: b.scatter(
+        i.of(7, 600), i.index(7, 9, 600), i.of(9, 600), 0, "max"
+    ),
     "long argmax": lambda i: b.argmax(i.of(4, 1500), 1),
     "long maximum of float16": lambda i: b.max(i.of(4, 1500, dtype=float16), (1,)),
     "long sum of float16": lambda i: b.sum(i.of(4, 1500, dtype=float16), (1,)),
+    "long maximum of bfloat16": lambda i: b.max(i.of(4, 1500, dtype=bfloat16), (1,)),
+    "long sum of bfloat16": lambda i: b.sum(i.of(4, 1500, dtype=bfloat16), (1,)),
     "long sum of float64": lambda i: b.sum(i.of(4, 1500, dtype=float64), (1,)),
     "long product of int64": lambda i: b.prod(i.of(4, 600, dtype=int64), (1,)),
     "long transpose": lambda i: b.transpose(i.of(300, 40)) + i.of(300),
     "long all of bools": lambda i: b.min(i.of(3, 999, dtype=bool_), (1,)),
     "elementary functions": lambda i: _elementary(i.of(600), i.of(600)),
+    "elementary functions of many kinds": lambda i: _more_elementary(i.of(70), i.of(70)),
+    "elementary functions of many kinds of float64": lambda i: _more_elementary(
+        i.of(40, dtype=float64), i.of(40, dtype=float64)
+    ),
     "elementary functions of float64": lambda i: _elementary(
         i.of(300, dtype=float64), i.of(300, dtype=float64)
     ),
     "elementary functions of float16": lambda i: _elementary(
         i.of(300, dtype=float16), i.of(300, dtype=float16)
+    ),
+    "elementary functions of bfloat16": lambda i: _elementary(
+        i.of(300, dtype=bfloat16), i.of(300, dtype=bfloat16)
     ),
 }
 
@@ -183,6 +212,7 @@ _PRODUCTS = {
     "batched product": (case_of(b.dot, (3, 5, 7), (3, 7, 9)), float32, {}),
     "product of float64": (case_of(b.dot, (13, 21), (21, 190)), float64, {}),
     "product of float16": (case_of(b.dot, (13, 21), (21, 19)), float16, {}),
+    "product of bfloat16": (case_of(b.dot, (13, 21), (21, 19)), bfloat16, {}),
     "product of int64": (case_of(b.dot, (13, 21), (21, 19)), int64, {}),
     "product of int32": (case_of(b.dot, (13, 21), (21, 19)), int32, {}),
     "residual in place": (case_of(_residual, (7, 9), (9, 400), (7, 400)), float32, {0: 2}),
@@ -213,6 +243,8 @@ def bodies() -> list[Body]:
     for group, some in (
         ("map", test_lower_map.BODIES),
         ("rows", test_lower_rows.BODIES),
+        ("scan", test_lower_scan.BODIES),
+        ("sort", test_lower_sort.BODIES),
         ("update", test_lower_update.BODIES),
     ):
         found += [made(f"{group} {name}", make) for name, make in some.items()]
@@ -227,11 +259,12 @@ def bodies() -> list[Body]:
 # --- scalar ops -----------------------------------------------------------------------------------
 
 _SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -2.5, 1e-40, -3e5, 7e4, 3e9, -5e9, 1e19, -1e19)
-_FLOATS = (float16, float32, float64)
+_FLOATS = (float16, bfloat16, float32, float64)
 _INTEGERS = (uint8, uint32, int8, int16, int32, int64)
 _UNARY = ["neg", "abs", "sign", "sqrt", "floor", "ceil", "round", "trunc", "logical_not"]
 _BINARY = [
-    "add", "sub", "mul", "div", "remainder", "maximum", "minimum", "logical_and", "logical_or",
+    "add", "sub", "mul", "div", "remainder", "fmod", "maximum", "minimum", "logical_and",
+    "logical_or",
     "logical_xor", "shift_left", "shift_right", "eq", "ne", "lt", "le", "gt", "ge",
 ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from treadle.codegen.loops import Kernel
 from treadle.codegen.target import AVX2, CUDA
 from treadle.ir.errors import CompilationError
 from treadle.ir.interpreter import interpret
+from treadle.ir.types import bfloat16, dtype_of, float16, float32, float64
 from treadle.ir.value import Array
 
 pytestmark = needs_compiler
@@ -26,7 +27,7 @@ ROUNDED = [
     if name.startswith(("k_rows", "k_long", "k_product", "k_linear", "k_elementary", "k_epilogue"))
 ]
 # What sums and elementary functions may differ by from NumPy's, of the largest result.
-TOLERANCE = {2: 2e-3, 4: 2e-5, 8: 1e-11}
+TOLERANCE = {float16: 2e-3, bfloat16: 1.6e-2, float32: 2e-5, float64: 1e-11}
 
 Programs = tuple[Library, dict[str, "Kernel | CompilationError"]]
 
@@ -63,10 +64,12 @@ def test_a_kernel_gives_what_the_interpreter_gives(name: str, programs: Programs
     found = run(programs, body, descending=False)
     for have, want in zip(found, interpret(body.graph, body.arrays), strict=True):
         have = have.reshape(want.shape)
-        if want.dtype.kind != "f":
+        if want.dtype.kind in "biu":
             np.testing.assert_array_equal(have, want)
             continue
-        tolerance = TOLERANCE[want.dtype.itemsize]
+        tolerance = TOLERANCE[dtype_of(want.dtype)]
+        if dtype_of(want.dtype) is bfloat16:
+            have, want = have.astype(np.float32), want.astype(np.float32)
         largest = np.abs(want[np.isfinite(want)]).max(initial=0.0)
         scale = tolerance * min(float(largest), 100.0)
         np.testing.assert_allclose(have, want, rtol=tolerance, atol=scale)
@@ -90,7 +93,7 @@ def test_results_have_the_bits_of_the_cpu(tmp_path: Path) -> None:
     execute([kernel for kernel, _ in pairs], *(a for _, memory in pairs for a in memory))
     for body, one, other in zip(ROUNDED, emulated, native, strict=True):
         for have, want in zip(one, other, strict=True):
-            missing = np.isnan(want) if want.dtype.kind == "f" else np.zeros(want.shape, bool)
+            missing = np.isnan(want) if want.dtype.kind in "fV" else np.zeros(want.shape, bool)
             assert (have == want)[~missing].all(), body.name
             assert np.signbit(have[~missing]).tolist() == np.signbit(want[~missing]).tolist()
             assert np.isnan(have[missing]).all(), body.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -23,13 +24,15 @@ from treadle.codegen.loops import (
 from treadle.ir.index import Var, constant, variable
 from treadle.ir.ops import elementwise as ew
 from treadle.ir.types import (
-    DTYPES,
+    REAL_DTYPES,
     DType,
     TensorType,
+    bfloat16,
     bool_,
     float16,
     float32,
     float64,
+    int16,
     int32,
     int64,
     uint8,
@@ -38,8 +41,8 @@ from treadle.ir.types import (
 from treadle.ir.value import Array, Op
 
 Run = Callable[..., str]
-FLOATS = (float16, float32, float64)
-INTEGERS = tuple(dtype for dtype in DTYPES if dtype.kind in "iu")
+FLOATS = (float16, bfloat16, float32, float64)
+INTEGERS = tuple(dtype for dtype in REAL_DTYPES if dtype.kind in "iu")
 
 UNARY: dict[str, tuple[DType, ...]] = {
     "neg": INTEGERS + FLOATS,
@@ -53,24 +56,24 @@ UNARY: dict[str, tuple[DType, ...]] = {
     "not": (*INTEGERS, bool_),
 }
 BINARY: dict[str, tuple[DType, ...]] = {
-    "add": DTYPES,
+    "add": REAL_DTYPES,
     "sub": INTEGERS + FLOATS,
-    "mul": DTYPES,
+    "mul": REAL_DTYPES,
     "div": INTEGERS + FLOATS,
     "remainder": INTEGERS + FLOATS,
-    "maximum": DTYPES,
-    "minimum": DTYPES,
+    "maximum": REAL_DTYPES,
+    "minimum": REAL_DTYPES,
     "and": (*INTEGERS, bool_),
     "or": (*INTEGERS, bool_),
     "xor": (*INTEGERS, bool_),
     "shl": INTEGERS,
     "shr": INTEGERS,
-    "eq": DTYPES,
-    "ne": DTYPES,
-    "lt": DTYPES,
-    "le": DTYPES,
-    "gt": DTYPES,
-    "ge": DTYPES,
+    "eq": REAL_DTYPES,
+    "ne": REAL_DTYPES,
+    "lt": REAL_DTYPES,
+    "le": REAL_DTYPES,
+    "gt": REAL_DTYPES,
+    "ge": REAL_DTYPES,
 }
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 
@@ -80,8 +83,9 @@ def values(dtype: DType) -> Array:
     if dtype is bool_:
         return np.array([False, True])
     if dtype.is_floating_point:
-        info = np.finfo(dtype.numpy)
-        extreme = [info.max, info.min, info.tiny, info.tiny / 4, np.inf, -np.inf, np.nan]
+        info = ml_dtypes.finfo(dtype.numpy)
+        subnormal = info.tiny / dtype.numpy.type(4)
+        extreme = [info.max, info.min, info.tiny, subnormal, np.inf, -np.inf, np.nan]
         usual = [0, -0.0, 1, -1, 0.5, 1.5, 2.5, -2.5, -0.3, 3, 7, 1000, -999.5, 65000]
         return np.array(usual + extreme).astype(dtype.numpy)
     info_i = np.iinfo(dtype.numpy)
@@ -116,14 +120,16 @@ def elementwise(op: str, result: DType, operands: list[Array], dtypes: list[DTyp
 
 
 def meaning(op: Op, operands: list[Array], result: DType, attrs: tuple[object, ...] = ()) -> Array:
-    return op.evaluate(operands, attrs, TensorType(result, operands[0].shape))
+    return op.run(operands, attrs, TensorType(result, operands[0].shape))
 
 
 def check(run: Run, op: str, result: DType, operands: list[Array], expected: Array) -> None:
-    dtypes = [next(d for d in DTYPES if d.numpy == x.dtype) for x in operands]
+    dtypes = [next(d for d in REAL_DTYPES if d.numpy == x.dtype) for x in operands]
     kernels = elementwise(op, result, operands, dtypes)
     outputs = [np.zeros(operands[0].size, result.numpy) for _ in kernels]
     run(kernels, *operands, outputs[0], *operands, outputs[1])
+    if result is bfloat16:  # NumPy does not take its NaNs for equal
+        outputs, expected = [x.astype("f") for x in outputs], expected.astype("f")
     for found in outputs:
         np.testing.assert_array_equal(found, expected)
         if result.is_floating_point and op not in ("maximum", "minimum"):
@@ -169,10 +175,10 @@ def truncated(x: int, y: int, dtype: DType) -> int:
     return (quotient + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
 
 
-@pytest.mark.parametrize("source", DTYPES, ids=str)
+@pytest.mark.parametrize("source", REAL_DTYPES, ids=str)
 def test_casts(run: Run, source: DType) -> None:
     x = values(source)
-    for target in DTYPES:
+    for target in REAL_DTYPES:
         with np.errstate(all="ignore"):
             expected = meaning(ew.CAST, [x], target, (target,))
         check(run, "cast", target, [x], expected)
@@ -195,10 +201,25 @@ def test_every_float16_is_converted_exactly(run: Run) -> None:
     check(run, "cast", float16, [wide], x)
 
 
+def test_every_bfloat16_is_converted_exactly(run: Run) -> None:
+    x = np.arange(1 << 16).astype(np.uint16).view(bfloat16.numpy)
+    check(run, "cast", float32, [x], x.astype(np.float32))
+    check(run, "cast", bfloat16, [x.astype(np.float32)], x)
+
+
+def test_float32_is_rounded_to_the_nearest_even_bfloat16(run: Run) -> None:
+    high = np.arange(0, 0x7F80, 7, dtype=np.uint32) << 16
+    x = np.concatenate([high + low for low in (0x7FFF, 0x8000, 0x8001)]).view(np.float32)
+    check(run, "cast", bfloat16, [x], x.astype(bfloat16.numpy))
+
+
 def test_bitcasts(run: Run) -> None:
     x = values(float32)
     check(run, "bitcast", int32, [x], x.view(np.int32))
     check(run, "bitcast", float32, [x.view(np.int32)], x)
+    short = values(bfloat16)
+    check(run, "bitcast", int16, [short], short.view(np.int16))
+    check(run, "bitcast", bfloat16, [short.view(np.int16)], short)
     y = values(float64)
     check(run, "bitcast", int64, [y], y.view(np.int64))
     b = np.array([False, True, True])

@@ -24,11 +24,12 @@ def array_of(tensor: Any) -> Any:
     return np.array(tensor.numpy())
 
 
-def difference(found: Any, expected: Any, values: bool = True) -> str:
+def difference(found: Any, expected: Any, values: bool = True, positions: bool = True) -> str:
     """In what two results differ; empty if in nothing that matters.
 
     Args:
         values: False for random results, of which only types and shapes agree.
+        positions: False where ``indices`` may be those of other, equal elements.
     """
     import torch
 
@@ -49,8 +50,9 @@ def difference(found: Any, expected: Any, values: bool = True) -> str:
             fields = tuple(re.findall(r"\b(\w+)=", repr(type(expected)))) or None
             if fields and getattr(found, "_fields", None) != fields:
                 return f"fields {getattr(found, '_fields', None)}, expected {fields}"
-        for ours, theirs in zip(found, expected, strict=True):
-            answer = difference(ours, theirs, values)
+        names = getattr(found, "_fields", ("",) * len(found))
+        for name, ours, theirs in zip(names, found, expected, strict=True):
+            answer = difference(ours, theirs, values and (positions or name != "indices"))
             if answer:
                 return answer
         return ""

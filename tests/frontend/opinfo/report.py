@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import time
+from pathlib import Path
 
 from tests.frontend.opinfo.harness import (
     DTYPES,
@@ -24,7 +26,9 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None, help="samples for each operator")
     parser.add_argument("--errors", action="store_true", help="error inputs too")
     parser.add_argument("--verbose", action="store_true", help="every failure, not the first three")
+    parser.add_argument("--json", type=Path, help="where to write the figures of every operator")
     options = parser.parse_args()
+    figures = {}
     totals = {"forward": Count(), "gradient": Count(), "variants": Count(), "errors": Count()}
     for op in operators():
         if not re.search(options.pattern, label(op)):
@@ -42,6 +46,7 @@ def main() -> None:
             count = compare_errors(op)
             line["errors"] = (count.agreed, count.total)
             failures += [f"errors {text}" for text in count.failures]
+        figures[label(op)] = line
         for kind, (agreed, total) in line.items():
             totals[kind].agreed += agreed
             totals[kind].total += total
@@ -50,6 +55,8 @@ def main() -> None:
         print(f"{mark} {label(op)}  {shown}  {time.perf_counter() - started:.1f}s", flush=True)
         for text in failures if options.verbose else failures[:3]:
             print(f"       {text}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=0, sort_keys=True) + "\n")
     for kind, count in totals.items():
         if count.total:
             print(f"{kind}: {count.agreed}/{count.total} = {count.agreed / count.total:.2%}")

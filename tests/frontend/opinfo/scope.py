@@ -25,6 +25,9 @@ OUT: dict[str, str] = {
     "nn.functional.linear_cross_entropy": "not a function of the release's documentation",
 }
 
+# Reasons by the whole name of an operator.
+ALONE: dict[str, str] = {"slice": "internal to PyTorch's dispatcher: tensor[a:b] is the API"}
+
 # Operators whose results agree in type and shape only.
 _RANDOM = """
     bernoulli cauchy exponential geometric log_normal multinomial normal uniform rand_like
@@ -32,13 +35,28 @@ _RANDOM = """
     nn.functional.dropout3d nn.functional.alpha_dropout nn.functional.feature_alpha_dropout
     nn.functional.rrelu nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d
     empty empty_like empty_permuted empty_strided new_empty new_empty_strided resize_ resize_as_
-    svd_lowrank pca_lowrank
+    svd_lowrank pca_lowrank nn.functional.multi_head_attention_forward
 """
 RANDOM = frozenset(_RANDOM.split())
+
+# Operators that say where the elements were which they chose: PyTorch's choice among equal ones
+# follows from its library's unstable algorithms, Treadle's is the first (of ``mode``, the last).
+TIES = frozenset("argsort kthvalue median mode nanmedian sort topk".split())
+
+
+def is_random(op: Any, sample: Any) -> bool:
+    """Whether the result of a sample agrees in type and shape only."""
+    return op.name in RANDOM or sample.kwargs.get("dropout_p", 0.0) > 0.0
+
+# Vectors have a sign or phase that no definition fixes: what the database makes of results before
+# it differentiates them does not depend on it.
+FREE_PHASE = frozenset(["linalg.eig", "linalg.eigh", "linalg.svd", "svd"])
 
 
 def reason_out(op: Any) -> str:
     """Why an operator is out of scope; empty if it is in scope."""
+    if op.name in ALONE:
+        return ALONE[op.name]
     for start, reason in OUT.items():
         if op.name.startswith(start):
             return reason

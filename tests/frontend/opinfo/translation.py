@@ -16,15 +16,20 @@ class MissingFunctionError(Exception):
     """Treadle has no function of that name."""
 
 
-def to_treadle(item: Any, leaves: list[Any]) -> Any:
-    """The same argument for Treadle; ``leaves`` collects pairs of tensors that want gradients."""
+def to_treadle(item: Any, leaves: list[Any], memory: dict[Any, Any] | None = None) -> Any:
+    """The same argument for Treadle; ``leaves`` collects pairs of tensors that want gradients.
+
+    Tensors that share memory do so here, too: ``memory`` holds what was met before.
+    """
     import torch
+
+    memory = {} if memory is None else memory
 
     if isinstance(item, torch.Tensor):
         for theirs, ours in leaves:
             if theirs is item:
                 return ours
-        made = _tensor(item)
+        made = _tensor(item, memory)
         if item.requires_grad:
             made.requires_grad_(True)
             leaves.append((item, made))
@@ -38,11 +43,12 @@ def to_treadle(item: Any, leaves: list[Any]) -> Any:
     if isinstance(item, torch.Size):
         return treadle.Size(item)
     if isinstance(item, (list, tuple)):
-        return type(item)(to_treadle(part, leaves) for part in item)
+        return type(item)(to_treadle(part, leaves, memory) for part in item)
     if isinstance(item, dict):
-        return {name: to_treadle(part, leaves) for name, part in item.items()}
+        return {name: to_treadle(part, leaves, memory) for name, part in item.items()}
     if isinstance(item, slice):
-        return slice(*(to_treadle(part, leaves) for part in (item.start, item.stop, item.step)))
+        ends = (item.start, item.stop, item.step)
+        return slice(*(to_treadle(part, leaves, memory) for part in ends))
     if callable(item) and (getattr(item, "__module__", None) or "").startswith("torch"):
         return translate(item)
     if isinstance(item, (torch.layout, torch.memory_format)):
@@ -50,18 +56,31 @@ def to_treadle(item: Any, leaves: list[Any]) -> Any:
     return item
 
 
-def _tensor(source: Any) -> Any:
+def _tensor(source: Any, memory: dict[Any, Any]) -> Any:
     import torch
 
+    if source.ndim > 64:
+        raise MissingFunctionError("tensors of more axes than arrays have")
     if source.layout is not torch.strided:
         raise MissingFunctionError(f"layout {source.layout}")
+    if source.device.type == "meta":
+        raise MissingFunctionError("tensors on the meta device")
     source = source.detach().resolve_conj().resolve_neg()
-    if source.is_contiguous() or not source.numel():
+    storage = source.untyped_storage()
+    count = storage.nbytes() // source.itemsize
+    place = (storage.data_ptr(), count, source.dtype)
+    if not source.numel():
         return _copied(source)
-    steps = zip(source.shape, source.stride(), strict=True)
-    span = 1 + sum((extent - 1) * stride for extent, stride in steps)
-    flat = torch.as_strided(source, (span,), (1,), source.storage_offset())
-    return treadle.as_strided(_copied(flat), tuple(source.shape), source.stride())
+    if source.numel() > count:
+        raise MissingFunctionError("a tensor whose resizing failed halfway")
+    if place not in memory:
+        everything = source.is_contiguous() and source.numel() == count
+        if everything:
+            memory[place] = _copied(source)
+            return memory[place]
+        memory[place] = _copied(torch.as_strided(source, (count,), (1,), 0))
+    layout = (tuple(source.shape), source.stride(), source.storage_offset())
+    return treadle.as_strided(memory[place], *layout)
 
 
 def _copied(source: Any) -> Any:
@@ -123,6 +142,7 @@ def _cell(item: Any) -> Any:
         return treadle
     if isinstance(item, types.ModuleType) and item.__name__.startswith("torch."):
         return _named(treadle, item.__name__.removeprefix("torch."))
-    if callable(item) and not isinstance(item, type):
+    # Rows of the database can be called, and say how they are tested.
+    if callable(item) and not isinstance(item, type) and not hasattr(item, "sample_inputs"):
         return translate(item)
     return item

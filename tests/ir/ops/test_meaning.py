@@ -11,8 +11,7 @@ import pytest
 from tests.ir.finite_differences import inputs_for
 from treadle.ir import build as b
 from treadle.ir.interpreter import evaluate
-from treadle.ir.ops import TABLE
-from treadle.ir.ops import random as random_ops
+from treadle.ir.ops import TABLE, random as random_ops
 from treadle.ir.types import (
     bool_,
     float16,
@@ -60,6 +59,28 @@ WRITTEN: dict[str, list[tuple[Callable[..., Value], Sequence[Any], Any]]] = {
     "cos": [(b.cos, [f32(0, INF)], [1, NAN])],
     "tanh": [(b.tanh, [f32(0, INF, -INF)], [0, 1, -1])],
     "erf": [(b.erf, [f32(0, INF, -INF)], [0, 1, -1]), (b.erf, [np.zeros((0,), "f4")], [])],
+    "exp2": [(b.exp2, [f32(3, -1, INF, -INF)], [8, 0.5, INF, 0])],
+    "expm1": [(b.expm1, [f32(0, -INF, INF)], [0, -1, INF])],
+    "log1p": [(b.log1p, [f32(0, -1, -2, INF)], [0, -INF, NAN, INF])],
+    "log2": [(b.log2, [f32(8, 0, -1)], [3, -INF, NAN])],
+    "log10": [(b.log10, [f32(100, 0, -1)], [2, -INF, NAN])],
+    "tan": [(b.tan, [f32(0, INF)], [0, NAN])],
+    "asin": [(b.asin, [f32(0, 1, 2)], [0, np.pi / 2, NAN])],
+    "acos": [(b.acos, [f32(1, 0, 2)], [0, np.pi / 2, NAN])],
+    "atan": [(b.atan, [f32(0, INF, -INF)], [0, np.pi / 2, -np.pi / 2])],
+    "atan2": [(b.atan2, [f32(0.0, -0.0, 1, 1), f32(-1, -1, 0, 1)], [np.pi, -np.pi, np.pi / 2,
+                                                                    np.pi / 4])],
+    "sinh": [(b.sinh, [f32(0, INF, -INF)], [0, INF, -INF])],
+    "cosh": [(b.cosh, [f32(0, INF, -INF)], [1, INF, INF])],
+    "asinh": [(b.asinh, [f32(0, INF, -INF)], [0, INF, -INF])],
+    "acosh": [(b.acosh, [f32(1, 0, INF)], [0, NAN, INF])],
+    "atanh": [(b.atanh, [f32(0, 1, -1, 2)], [0, INF, -INF, NAN])],
+    "erfc": [(b.erfc, [f32(0, INF, -INF)], [1, 0, 2])],
+    "erfcx": [(b.erfcx, [f32(0, INF, -INF)], [1, 0, INF])],
+    "erfinv": [(b.erfinv, [f32(0, 1, -1, 2)], [0, INF, -INF, NAN])],
+    "lgamma": [(b.lgamma, [f32(1, 3, 0, -2, INF)], [0, np.log(2), INF, INF, INF])],
+    "digamma": [(b.digamma, [f32(1, 0.0, -0.0, -1)], [-0.57721566, -INF, INF, NAN])],
+    "fmod": [(b.fmod, [f32(5, -5, 5, 1), f32(3, 3, -3, INF)], [2, -2, 2, 1])],
     "floor": [(b.floor, [f32(-1.5, 2.5)], [-2, 2])],
     "ceil": [(b.ceil, [f32(-1.5, 2.5)], [-1, 3])],
     "round": [(b.round, [f32(0.5, 1.5, -2.5)], [0, 2, -2])],
@@ -123,6 +144,8 @@ WRITTEN: dict[str, list[tuple[Callable[..., Value], Sequence[Any], Any]]] = {
         (lambda x: b.fold(x, (4,), (0,), (2,), (1,), (1,)), [[[1.0, 2], [3, 4], [5, 6]]],
          [1, 5, 9, 6])
     ],
+    "view_as_real": [(b.view_as_real, [np.array([1 + 2j, 4j], np.complex64)], [[1, 2], [0, 4]])],
+    "view_as_complex": [(b.view_as_complex, [f32([1, 2], [0, 4])], [1 + 2j, 4j])],
     "as_strided": [(lambda x: b.as_strided(x, (2, 2), (1, 4), 1), [GRID], [[1, 5], [2, 6]])],
     "sum": [
         (lambda x: b.sum(x, (0,)), [GRID], [12, 15, 18, 21]),
@@ -143,9 +166,13 @@ WRITTEN: dict[str, list[tuple[Callable[..., Value], Sequence[Any], Any]]] = {
          [np.zeros((0, 1, 2, 5), "f4"), np.zeros((1, 3, 2, 2), "f4")], np.zeros((0, 1, 3, 4))),
     ],
     "gather": [(lambda x, i: b.gather(x, i, 0), [f32(5, 6, 7), i64(2, -9, 9)], [7, 5, 7])],
-    "scatter_add": [
-        (lambda x, i, y: b.scatter_add(x, i, y, 0), [f32(1, 1), i64(1, 1, 9, -1), f32(2, 3, 4, 5)],
-         [1, 6])
+    "scatter": [
+        (lambda x, i, y, c=combine: b.scatter(x, i, y, 0, c),
+         [f32(1, 1, 4), i64(1, 1, 9, -1), f32(2, 3, 4, 5)], [1, expected, 4])
+        for combine, expected in [("set", 3), ("add", 6), ("mul", 6), ("min", 1), ("max", 3)]
+    ] + [
+        (lambda x, i, y: b.scatter(x, i, y, 0, "max"),
+         [f32(1, 2), i64(0, 0), f32(NAN, 3)], [NAN, 2]),
     ],
     "view_update": [
         (lambda x, y: b.view_update(x, y, (2,), (2,), 1), [i64(0, 1, 2, 3), i64(8, 9)],
@@ -199,12 +226,13 @@ def test_elementwise_ops_agree_with_pytorch() -> None:
     special = f32(0, -0.0, INF, -INF, NAN, 1, -1, 0.5)
     x = np.concatenate([x, np.repeat(special, 8)])
     y = np.concatenate([y, np.tile(special, 8)])
-    for name in ("neg", "abs", "sign", "exp", "log", "sqrt", "sin", "cos", "tanh", "erf",
-                 "floor", "ceil", "round", "trunc"):  # fmt: skip
+    for name in ("neg", "abs", "sign", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10",
+                 "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh",
+                 "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma", "floor", "ceil", "round", "trunc"):  # fmt: skip
         found = run(getattr(b, name), x)
         expected = getattr(torch, name)(torch.tensor(x)).numpy()
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7, err_msg=name)
-    for name in ("add", "sub", "mul", "div", "remainder", "pow", "maximum", "minimum",
+    for name in ("add", "sub", "mul", "div", "remainder", "fmod", "atan2", "pow", "maximum", "minimum",
                  "eq", "ne", "lt", "le", "gt", "ge"):  # fmt: skip
         found = run(getattr(b, name), x, y)
         expected = getattr(torch, name)(torch.tensor(x), torch.tensor(y)).numpy()

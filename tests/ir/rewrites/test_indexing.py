@@ -21,10 +21,10 @@ def zeros(number: float = 0.0) -> Value:
     return b.full((11, 4), number, float32)
 
 
-def one_hot(index: Value, source: Value, data: Value) -> Value:
+def one_hot(index: Value, source: Value, data: Value, combine: str = "add") -> Value:
     position = b.iota((11, 4), 1, int64)
     chosen = b.eq(position, b.broadcast_to(index, (11, 4)))
-    return b.select(chosen, data + b.broadcast_to(source, (11, 4)), data)
+    return b.select(chosen, b.COMBINE[combine](data, b.broadcast_to(source, (11, 4))), data)
 
 
 CASES: dict[str, list[Case]] = {
@@ -39,6 +39,14 @@ CASES: dict[str, list[Case]] = {
             [LABELS, PART],
             lambda i, x: b.scatter_add(zeros(-0.0), i, x, 1),
             lambda i, x: one_hot(i, x, zeros(-0.0)),
+        ),
+        *(
+            Case(
+                [LABELS, PART],
+                lambda i, x, c=combine: b.scatter(zeros(2.0), i, x, 1, c),
+                lambda i, x, c=combine: one_hot(i, x, zeros(2.0), c),
+            )
+            for combine in ("set", "mul", "min", "max")
         ),
         Case([LABELS, PART, DATA], lambda i, x, y: b.scatter_add(y, i, x, 1), None),
         Case([LABELS, PART], lambda i, x: b.scatter_add(zeros(), i, x, 0), None),

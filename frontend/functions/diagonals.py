@@ -1,0 +1,75 @@
+"""Matrices made of diagonals, and sums along them; ``diagonal`` itself is a view (``slicing``)."""
+
+from __future__ import annotations
+
+from treadle.functions import movement, slicing
+from treadle.functions.axes import axis_of
+from treadle.ir import build as b
+from treadle.ir.types import int64
+from treadle.ir.value import Value
+from treadle.operation import operation
+from treadle.out_argument import accepts_out
+from treadle.tensor import Tensor
+
+__all__ = ["diag", "diag_embed", "diagflat", "trace"]
+METHODS = "diag diag_embed diagflat trace"
+
+
+@operation("DiagEmbedBackward0")
+def _embedded(input: Value, offset: int, first: int, second: int) -> Value:
+    """The last axis along a diagonal of square matrices, which become the axes named."""
+    count, rest = input.shape[-1], input.shape[:-1]
+    side = count + abs(offset)
+    row, column = max(-offset, 0), max(offset, 0)
+    if count:
+        before = row * side + column
+        after = side * side - before - (count - 1) * (side + 1) - 1
+        zeros = (0,) * len(rest)
+        flat = b.pad(input, (*zeros, before), (*zeros, after), (*zeros, side))
+        square = b.reshape(flat, (*rest, side, side))
+    else:
+        square = b.full((*rest, side, side), 0, input.dtype, input.type.device)
+    order = list(range(len(rest)))
+    for axis, place in sorted([(first, len(rest)), (second, len(rest) + 1)]):
+        order.insert(axis, place)
+    return b.permute(square, order)
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Matrices of zeros with the last axis along a diagonal."""
+    rank = input.ndim + 1
+    first, second = axis_of(dim1, rank), axis_of(dim2, rank)
+    if first == second:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    made: Tensor = _embedded(input, offset, first, second)
+    return made
+
+
+@accepts_out
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A matrix with a vector along a diagonal, or a copy of a matrix's diagonal."""
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    copy: Tensor = slicing.diagonal(input, diagonal).clone()
+    return copy
+
+
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """A matrix with all elements along a diagonal."""
+    return diag_embed(movement.ravel(input), offset)
+
+
+@operation("TraceBackward0")
+def trace(input: Value) -> Value:
+    """The sum of a matrix's diagonal; integers and bool add up as int64."""
+    if input.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
+    rows, columns = input.shape
+    count = min(rows, columns)
+    x = input if input.dtype.kind in "fc" else b.cast(input, int64)
+    if not count:
+        return b.constant(0, x.dtype, x.type.device)
+    flat = b.reshape(x, (rows * columns,))
+    return b.sum(b.slice(flat, (0,), ((count - 1) * (columns + 1) + 1,), (columns + 1,)))

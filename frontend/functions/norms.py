@@ -1,0 +1,141 @@
+"""Vector norms, distances, and scaling to a norm; norms of matrices are ``treadle.linalg``'s."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+from treadle.functions import pointwise
+from treadle.functions.axes import Dim, axes_of, axis_of
+from treadle.functions.reduction import spread
+from treadle.ir import build as b
+from treadle.ir.types import DType
+from treadle.ir.value import Value
+from treadle.operation import operation
+from treadle.out_argument import accepts_out
+from treadle.promotion import scalar_name
+from treadle.tensor import Tensor
+
+__all__ = ["dist", "norm", "renorm"]
+METHODS = "dist norm renorm"
+INPLACE = "renorm"
+
+
+def _norm_gradient(
+    inputs: Any, outputs: Any, upstreams: Any, *, p: float, dim: Dim = None, keepdim: bool = False,
+    dtype: DType | None = None,
+) -> tuple[Value | None]:  # fmt: skip
+    """PyTorch's subgradients: nothing where the norm is 0, extrema share evenly."""
+    y, g = outputs[0], upstreams[0]
+    x = b.cast(inputs[0], y.dtype.to_complex() if inputs[0].dtype.is_complex else y.dtype)
+    axes = axes_of(x, dim)
+    y, g = spread(y, x.shape, axes), spread(g, x.shape, axes)
+    size, sign = b.abs(x), b.sign(x)
+    if p == 0.0:
+        return (None,)
+    if p == 1.0:
+        return (g * sign,)
+    if math.isinf(p):
+        chosen = b.cast(b.eq(size, y), x.dtype)
+        count = spread(b.sum(chosen, axes), x.shape, axes)
+        return (g * sign * chosen / count,)
+    nothing = b.eq(y, 0)
+    scale = g / b.select(nothing, 1.0, y if p == 2.0 else b.pow(y, p - 1.0))
+    if p == 2.0:
+        slope = x * scale
+    else:
+        zero = b.eq(size, 0)
+        power = b.pow(b.select(zero, 1.0, size), p - 1.0)
+        slope = sign * (b.select(zero, 0.0, power) if p > 1.0 or p < 1.0 else power) * scale
+    return (b.select(nothing, 0.0, slope),)
+
+
+@operation("LinalgVectorNormBackward0", vjp=_norm_gradient)
+def vector_norm(
+    input: Value, p: float, dim: Dim = None, keepdim: bool = False, dtype: DType | None = None
+) -> Value:
+    """The norm of order p over axes."""
+    if input.dtype.kind not in "fc":
+        raise RuntimeError(
+            "linalg.vector_norm: Expected a floating point or complex tensor as input. Got "
+            f"{scalar_name(input.dtype)}"
+        )
+    x = b.cast(input, dtype) if dtype is not None else input
+    axes = axes_of(x, dim)
+    size = b.abs(x)
+    if (math.isinf(p) or p < 0) and 0 in [x.shape[axis] for axis in axes]:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p:g} norm on an empty tensor because the "
+            "operation does not have an identity"
+        )
+    if p == math.inf:
+        return b.max(size, axes, keepdim)
+    if p == -math.inf:
+        return b.min(size, axes, keepdim)
+    if p == 0.0:
+        return b.sum(b.cast(b.ne(x, 0), size.dtype), axes, keepdim)
+    if p == 1.0:
+        return b.sum(size, axes, keepdim)
+    if p == 2.0:
+        return b.sqrt(b.sum(size * size, axes, keepdim))
+    return b.pow(b.sum(b.pow(size, p), axes, keepdim), 1.0 / p)
+
+
+@accepts_out
+def norm(
+    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: DType | None = None
+) -> Tensor:
+    """The vector norm of order p (2 by default) over axes, or a matrix norm that p names."""
+    axes = dim if dim is None or not isinstance(dim, int) else (dim,)
+    if isinstance(p, str) and (p != "fro" or (axes is not None and len(axes) > 2)):
+        matrix_norm = importlib.import_module("treadle.linalg").matrix_norm
+        pair = tuple(range(input.ndim)) if axes is None else tuple(axes)
+        found: Tensor = matrix_norm(input, p, pair, keepdim, dtype=dtype)
+        return found
+    order = 2.0 if p is None or p == "fro" else float(p)
+    found = vector_norm(input, order, axes, keepdim, dtype)
+    return found
+
+
+@accepts_out
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The norm of order p of the difference."""
+    difference = pointwise.sub(input, other)
+    if difference.dtype.kind not in "fc":
+        raise RuntimeError(
+            "norm(): input dtype should be either floating point or complex. Got "
+            f"{scalar_name(difference.dtype)} instead."
+        )
+    found: Tensor = vector_norm(difference, float(p))
+    return found
+
+
+@operation("RenormBackward0")
+def renorm(input: Value, p: float, dim: int, maxnorm: float) -> Value:
+    """Slices of an axis scaled down to a norm of order p where theirs is greater."""
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
+        )
+    axis = axis_of(dim, input.ndim)
+    others = tuple(at for at in range(input.ndim) if at != axis)
+    size = _renormed_size(input, float(p), others)
+    factor = b.select(b.gt(size, maxnorm), maxnorm / (size + 1e-7), b.constant_like(size, 1))
+    return input * b.broadcast_to(factor, input.shape)
+
+
+def _renormed_size(x: Value, p: float, axes: tuple[int, ...]) -> Value:
+    """The norm over axes, whose derivative exists also where a slice is zero."""
+    if math.isinf(p):
+        return b.max(b.abs(x), axes, keepdim=True)
+    powers = b.abs(x) if p == 1.0 else x * x if p == 2.0 else b.pow(b.abs(x), p)
+    total = b.sum(powers, axes, keepdim=True)
+    zero = b.eq(total, 0)
+    safe = b.select(zero, 1.0, total)
+    root = safe if p == 1.0 else b.sqrt(safe) if p == 2.0 else b.pow(safe, 1.0 / p)
+    return b.select(zero, 0.0, root)

@@ -1,0 +1,3 @@
+"""``torch.signal``: window functions."""
+
+from treadle.signal import windows as windows

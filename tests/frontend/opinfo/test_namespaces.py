@@ -1,0 +1,27 @@
+"""Functions of ``linalg``, ``fft``, ``special``, ``masked`` and ``signal`` against PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.frontend.opinfo.agreement_of_operators import (
+    check_errors,
+    check_meaning,
+    operators_named,
+)
+
+pytestmark = pytest.mark.oracle
+
+OPERATORS = operators_named(lambda name: "." in name and not name.startswith("nn."))
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+def test_recorded_programs_mean_what_pytorch_computes(op: Any) -> None:
+    check_meaning(op)
+
+
+@pytest.mark.parametrize("op", OPERATORS)
+def test_error_inputs_raise_what_pytorch_raises(op: Any) -> None:
+    check_errors(op)
