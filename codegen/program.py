@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from treadle.codegen.artifact import Artifact, ArrayType, KernelInfo, LibraryCall, OutputPlan
+from treadle.codegen.artifact import ArrayType, Artifact, KernelInfo, LibraryCall, OutputPlan
 from treadle.codegen.llvm import KernelCall, Module, emit_entry
 from treadle.codegen.loops import Kernel
 from treadle.codegen.lower import lower
@@ -52,6 +52,7 @@ def assemble(graph: Graph, target: Target, name: str) -> Artifact:
     module = Module(target)
     calls, infos = [], []
     library: dict[str, LibraryCall] = {}
+    symbols: dict[str, str] = {}
     for launch in launches_of(graph, target):
         kernel = launch.kernel
         infos.append(_info(launch, graph))
@@ -60,8 +61,9 @@ def assemble(graph: Graph, target: Target, name: str) -> Artifact:
             module.declare(f"declare void @{kernel.symbol}(ptr, i64)")
             calls.append(KernelCall(kernel.symbol, 1, launch.arguments))
         elif kernel.body:
-            symbol = module.add_kernel(kernel)
-            calls.append(KernelCall(symbol, kernel.tasks, launch.arguments))
+            if kernel.name not in symbols:
+                symbols[kernel.name] = module.add_kernel(kernel)
+            calls.append(KernelCall(symbols[kernel.name], kernel.tasks, launch.arguments))
     entry = "program_" + _word(name)
     emit_entry(module, entry, calls)
     return Artifact(
@@ -216,7 +218,7 @@ _SELECTING = (LoopClass.MOVEMENT, LoopClass.INDEXING)
 def _flops(value: Value) -> int:
     """Arithmetic operations of one value; a multiply-add counts as two."""
     kind = value.op.loop_class
-    if kind is LoopClass.ELEMENTWISE:
+    if kind in (LoopClass.ELEMENTWISE, LoopClass.SCAN):
         return value.type.numel
     if kind is LoopClass.REDUCTION:
         return value.inputs[0].type.numel

@@ -17,6 +17,7 @@ from treadle import (
     optim as optim,
     random as random,
     return_types as return_types,
+    subclasses,
     special as special,
     signal as signal,
     utils as utils,
@@ -53,8 +54,10 @@ from treadle.functions.diagonals import *
 from treadle.functions.differences import *
 from treadle.functions.extrema import *
 from treadle.functions.facts import *
+from treadle.functions.filling import *
 from treadle.functions.gathering import *
 from treadle.functions.index_assignment import *
+from treadle.functions.index_slices import *
 from treadle.functions.indexing import *
 from treadle.functions.joining import *
 from treadle.functions.layers import *
@@ -73,12 +76,14 @@ from treadle.functions.searching import *
 from treadle.functions.slicing import *
 from treadle.functions.special import *
 from treadle.functions.sorting import *
+from treadle.functions.spectrogram import *
 from treadle.functions.striding import *
 from treadle.functions.view_copies import *
 from treadle.layouts import *
 from treadle.functions.vectors import *
 from treadle.functions.view_scatter import *
 from treadle.functions.windows import *
+from treadle.linalg.lowrank import *
 from treadle.linalg.names import *
 from treadle.interchange import from_dlpack as from_dlpack
 from treadle.printing import set_printoptions as set_printoptions
@@ -104,4 +109,6 @@ from treadle.version import __version__ as __version__
 from treadle.utils import dlpack as _dlpack  # noqa: E402, F401  # is utils.dlpack
 
 methods.install()
+subclasses.install()
+globals().update(methods.in_place_functions())
 

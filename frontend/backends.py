@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+from treadle.runtime.target import host_target
+
 
 class Backend:
     """One library: whether it is there, and the switches that scripts set.
@@ -72,8 +74,6 @@ class _CPU:
 
     def get_cpu_capability(self) -> str:
         """What instructions kernels are compiled for."""
-        from treadle.runtime.target import host_target
-
         features = host_target().features
         return "AVX512" if "+avx512f" in features else "AVX2" if "+avx2" in features else "DEFAULT"
 

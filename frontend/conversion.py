@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from treadle.device import device_of
-from treadle.functions import pointwise
+from treadle.functions import pointwise, striding
 from treadle.ir.types import Device, DType
-from treadle.layouts import memory_format
+from treadle.layouts import memory_format, preserve_format
 from treadle.tensor import Tensor
 from treadle.tensor_types import described
 
@@ -62,10 +62,15 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     dtype = given.get("dtype") if other is None else other.dtype
     if given.get("device") is not None:
         device_of(given["device"])
-    if dtype is None or dtype is self.dtype:
-        return pointwise.clone(self) if given.get("copy") else self
-    converted: Tensor = pointwise.convert(self, dtype)
-    return converted
+    result = self
+    if dtype is not None and dtype is not self.dtype:
+        result = pointwise.convert(self, dtype)
+    elif given.get("copy"):
+        result = pointwise.clone(self)
+    format = given.get("memory_format")
+    if format is None or format is preserve_format:
+        return result
+    return striding.contiguous(result, format)
 
 
 def converter(dtype: DType) -> Callable[..., Tensor]:

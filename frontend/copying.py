@@ -18,8 +18,6 @@ from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 from treadle.tracer.storage import Storage
 
-METHODS = "__deepcopy__ __reduce_ex__ __setstate__"
-
 # What every tensor holds; the rest of its ``__dict__`` are attributes that users added.
 _OWN = frozenset(Tensor.__annotations__)
 
@@ -54,7 +52,7 @@ copyreg.pickle(Storage, _reduce_storage)  # type: ignore[arg-type]
 # -- tensors -------------------------------------------------------------------------------------
 
 
-def __reduce_ex__(self: Tensor, protocol: Any) -> tuple[Any, ...]:
+def reduced(self: Tensor, protocol: Any) -> tuple[Any, ...]:
     """How the tensor is pickled and shallowly copied: class, storage, layout, added attributes."""
     arguments = (type(self), self._storage, self._view, self.requires_grad)
     return rebuild_tensor, (*arguments, attributes_of(self))
@@ -76,7 +74,7 @@ def rebuild_tensor(
     return made
 
 
-def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
+def deep_copy(self: Tensor, memo: dict[int, Any]) -> Tensor:
     """A leaf over a copy of the storage, which one ``deepcopy`` makes once.
 
     Raises RuntimeError for tensors with a history.
@@ -100,8 +98,11 @@ def __deepcopy__(self: Tensor, memo: dict[int, Any]) -> Tensor:
     return made
 
 
-def __setstate__(self: Tensor, state: dict[str, Any]) -> None:
+def restore(self: Tensor, state: dict[str, Any]) -> None:
     """Restores attributes that a subclass pickled."""
     if not self.is_leaf:
         raise RuntimeError("__setstate__ can be only called on leaf Tensors")
     vars(self).update(state)
+
+
+ATTRIBUTES = {"__deepcopy__": deep_copy, "__reduce_ex__": reduced, "__setstate__": restore}

@@ -148,10 +148,15 @@ def _remark(remark: Remark) -> str:
 
 
 def _kernels(graph: Graph, emit: str) -> str:
-    if emit == "loops":
-        kernels = assembler.kernels(graph, programs.target())
-        return "\n".join(print_kernel(kernel) for kernel in kernels)
-    if emit == "cuda":
-        return emit_source(assembler.kernels(graph, CUDA), CUDA)
+    if emit in ("loops", "cuda"):
+        target = CUDA if emit == "cuda" else programs.target()
+        kernels = assembler.kernels(graph, target)
+        steps = "".join(
+            f"// {call.symbol}: a step of the host, the library function {call.name}\n"
+            for call in assembler.host_steps(graph, target)
+        )
+        if emit == "cuda":
+            return steps + emit_source(kernels, CUDA)
+        return steps + "\n".join(print_kernel(kernel) for kernel in kernels)
     artifact = assembler.assemble(graph, programs.target(), graph.name)
     return artifact.llvm if emit == "llvm" else jit.emit_assembly(artifact.llvm)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from treadle import programs, views
 from treadle.ir import settings
 from treadle.ir.interpreter import interpret
-from treadle.ir.types import CPU, Device, TensorType, dtype_of
+from treadle.ir.types import CPU, Device, Shape, TensorType, dtype_of
 from treadle.ir.value import Value, forget, interned_count
 from treadle.memory_sharing import SharedMemory, export, shared_buffer, watch_array
 from treadle.runtime.memory import Buffer
@@ -33,6 +33,8 @@ ProgramKey: TypeAlias = tuple[tuple[Value, ...], tuple[Value, ...], frozenset[in
 # Programs kept ready, and interned values after which everything recorded is forgotten.
 PROGRAM_LIMIT = 1024
 VALUE_LIMIT = 500_000
+# Different starts of views alike, written to memory, from which on the start is no constant.
+START_LIMIT = 3
 # Memory that NumPy shares is copied at each read up to this size, else computed on at once.
 SNAPSHOT_BYTES = 1 << 16
 
@@ -70,6 +72,8 @@ class _Totals:
 
 
 _programs: OrderedDict[ProgramKey, Runner] = OrderedDict()
+# Views of memory that were written -> where they started.
+_starts: dict[tuple[TensorType, Shape, tuple[int, ...]], set[int]] = {}
 _forgetters: list[Callable[[], None]] = []
 
 
@@ -157,6 +161,7 @@ def forget_programs() -> None:
 def _forget_all() -> None:
     """Bounds memory in runs that record ever new values; programs are built again when needed."""
     _programs.clear()
+    _starts.clear()
     for function in _forgetters:
         function()
     forget(())
@@ -195,6 +200,27 @@ def read_part(segment: Segment, storage: Storage, view: View) -> Value:
         storage.type._replace(shape=shape),
     )
     return part if shape == view.size else views.read(part, view._replace(offset=0))
+
+
+def write_part(segment: Segment, storage: Storage, part: Value, view: View) -> Value:
+    """The contents of a storage with the elements of a view replaced.
+
+    Once views alike were written at several places of memory, where one starts is an input of
+    the program: a loop that fills the rows of a tensor is one program.
+    """
+    base = segment.read(storage)
+    if storage.buffer is None or type(view) is not View or 0 in view.size:
+        return views.write(base, part, view)
+    starts = _starts.setdefault((storage.type, view.size, view.stride), set())
+    if len(starts) <= START_LIMIT:
+        starts.add(view.offset)
+    if len(starts) <= START_LIMIT:
+        return views.write(base, part, view)
+
+    def start(number: int) -> Value:
+        return segment.read(adopt(np.array(number, np.int64), storage.type.device))
+
+    return views.write_from(base, part, view, start)
 
 
 def share(array: npt.NDArray[Any], device: Device = CPU) -> tuple[Storage, View]:

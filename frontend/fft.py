@@ -79,9 +79,7 @@ def _layout(x: Value, s: Sizes, dim: Dims) -> tuple[tuple[int, ...], list[int]]:
     else:
         axes = list(range(x.ndim))
     given = [-1] * len(axes) if s is None else list(s)
-    sizes = [
-        x.shape[axis] if size == -1 else size for axis, size in zip(axes, given, strict=True)
-    ]
+    sizes = [x.shape[axis] if size == -1 else size for axis, size in zip(axes, given, strict=True)]
     return tuple(axes), sizes
 
 

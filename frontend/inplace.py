@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from treadle import views
 from treadle.autograd_graph.node import Node, edge_of, modified_view, node_class
 from treadle.autograd_graph.template import Signature
 from treadle.ir import build as b
-from treadle.ir.types import element_count
 from treadle.ir.value import Value
+from treadle.memory_overlap import refuse_overlap
 from treadle.operation import Call, Function, Operation, finish
 from treadle.out_argument import accepts_out
 from treadle.promotion import CATEGORY, cpp_name, scalar_name
@@ -60,7 +60,7 @@ def accepts_separate_out(function: F) -> F:
             return function(*args, **kwargs)
         tensors = [item for item in (*args, *kwargs.values()) if isinstance(item, Tensor)]
         if isinstance(out, Tensor):
-            _check_memory(out, tensors, False)
+            refuse_overlap(out, tensors, same=False)
             if out.dtype is not tensors[0].dtype:
                 raise RuntimeError(
                     f"Expected out tensor to have dtype {cpp_name(tensors[0].dtype)}, but got "
@@ -116,7 +116,7 @@ def assign(
     result = _fitting(call.result, target)
     if not overlap:
         first = bool(call.tensors) and call.tensors[0] is target
-        _check_memory(target, call.tensors[first:], same)
+        refuse_overlap(target, call.tensors[first:], same)
     if call.tracked:
         _check_history(target)
     if not call.tracked or target.dtype.kind not in "fc":
@@ -136,39 +136,6 @@ def assign(
         target._storage.writer = weakref.ref(node)
     finish(recorder.segment)
     return target
-
-
-def _check_memory(target: Tensor, arguments: Sequence[Tensor], same: bool) -> None:
-    """RuntimeError where the result of a write would depend on the order of its elements.
-
-    The rule of PyTorch's ``get_overlap_status`` (ATen/MemoryOverlap.cpp): layouts with gaps are
-    not judged.
-    """
-    if target._view is not None and target._view.overlaps():
-        raise RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a "
-            "single memory location. Please clone() the tensor before performing the operation."
-        )
-    for argument in arguments:
-        if argument._storage is not target._storage or (argument is target and same):
-            continue
-        mine, other = _run_of_memory(target), _run_of_memory(argument)
-        alike = mine == other and target._layout.stride == argument._layout.stride
-        if mine[0] < other[1] and other[0] < mine[1] and not (same and alike):
-            raise RuntimeError(
-                "unsupported operation: some elements of the input tensor and the written-to "
-                "tensor refer to a single memory location. Please clone() the tensor before "
-                "performing the operation."
-            )
-
-
-def _run_of_memory(tensor: Tensor) -> tuple[int, int]:
-    """Where in its storage a tensor begins and ends, in bytes; nowhere if there are gaps."""
-    layout = tensor._layout
-    if not layout.is_dense():
-        return (0, 0)
-    size = tensor.dtype.itemsize
-    return (layout.offset * size, (layout.offset + element_count(layout.size)) * size)
 
 
 def _state_of(tensor: Tensor) -> tuple[Any, int, int]:

@@ -16,15 +16,15 @@ from treadle.functions import creation
 from treadle.ir.types import bfloat16
 from treadle.tensor import Tensor, recorder_evaluate
 
-METHODS = "numpy __array__ __array_wrap__ __dlpack__ __dlpack_device__"
+METHODS = "numpy"
 
 
 class DLDeviceType(enum.IntEnum):
     """DLPack's kinds of devices."""
 
-    kDLCPU = 1
-    kDLCUDA = 2
-    kDLCUDAHost = 3
+    kDLCPU = 1  # noqa: N815  # DLPack's names
+    kDLCUDA = 2  # noqa: N815  # DLPack's names
+    kDLCUDAHost = 3  # noqa: N815  # DLPack's names
 
 
 def numpy(self: Tensor, *, force: bool = False) -> npt.NDArray[Any]:
@@ -42,7 +42,7 @@ def numpy(self: Tensor, *, force: bool = False) -> npt.NDArray[Any]:
     return engine.expose(self._storage, self._view)
 
 
-def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+def as_array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
     """NumPy's view of the elements, converted or copied where it asks for that."""
     array = numpy(self)
     if dtype is not None and array.dtype != dtype:
@@ -52,7 +52,7 @@ def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> npt.
     return np.array(array) if copy else array
 
 
-def __array_wrap__(
+def wrapped_array(
     self: Tensor, array: Any, context: Any = None, return_scalar: bool = False
 ) -> Tensor:
     """What a NumPy function made of this tensor, as a tensor; bools become bytes."""
@@ -63,7 +63,7 @@ def __array_wrap__(
 # -- DLPack --------------------------------------------------------------------------------------
 
 
-def __dlpack__(
+def dlpack_capsule(
     self: Tensor, *, stream: Any = -1, max_version: tuple[int, int] | None = None,
     dl_device: Any = None, copy: bool | None = None,
 ) -> Any:  # fmt: skip
@@ -73,13 +73,13 @@ def __dlpack__(
     """
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    if dl_device is not None and tuple(dl_device) != __dlpack_device__(self):
+    if dl_device is not None and tuple(dl_device) != dlpack_device(self):
         raise BufferError(f"cannot export a tensor on {self.device} to DLPack device {dl_device}")
     array = np.array(numpy(self)) if copy else numpy(self)
     return array.__dlpack__() if max_version is None else array.__dlpack__(max_version=max_version)
 
 
-def __dlpack_device__(self: Tensor) -> tuple[DLDeviceType, int]:
+def dlpack_device(self: Tensor) -> tuple[DLDeviceType, int]:
     """Device kind and number in DLPack's terms."""
     return (DLDeviceType.kDLCPU, 0)
 
@@ -106,4 +106,10 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
 
 def to_dlpack(tensor: Tensor) -> Any:
     """A DLPack capsule over the memory of a tensor."""
-    return __dlpack__(tensor)
+    return dlpack_capsule(tensor)
+
+
+ATTRIBUTES = {
+    "__array__": as_array, "__array_wrap__": wrapped_array, "__dlpack__": dlpack_capsule,
+    "__dlpack_device__": dlpack_device,
+}  # fmt: skip

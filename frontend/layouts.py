@@ -30,13 +30,13 @@ class _Name:
         return self._name
 
 
-class layout(_Name):  # noqa: N801  # PyTorch's name
+class layout(_Name):  # PyTorch's name
     """Which kind of memory a tensor has."""
 
     __slots__ = ()
 
 
-class memory_format(_Name):  # noqa: N801  # PyTorch's name
+class memory_format(_Name):  # PyTorch's name
     """The order of a tensor's axes in memory."""
 
     __slots__ = ()
@@ -68,9 +68,7 @@ def innermost_channels(format: memory_format | None, rank: int) -> bool:
     return True
 
 
-def channels_lie_innermost(
-    size: Shape, stride: tuple[int, ...], format: memory_format
-) -> bool:
+def channels_lie_innermost(size: Shape, stride: tuple[int, ...], format: memory_format) -> bool:
     """Whether elements of [n, c, *space] lie in the order [n, *space, c] without gaps."""
     if len(size) != _RANKS.get(format):
         return False

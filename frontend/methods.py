@@ -5,7 +5,6 @@ A table, so that what a tensor can do is seen in one place.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from treadle import attributes, conversion, copying, interchange, operators, tensor_types
@@ -20,8 +19,10 @@ from treadle.functions import (
     diagonals,
     extrema,
     facts,
+    filling,
     gathering,
     index_assignment,
+    index_slices,
     indexing,
     layers,
     moments,
@@ -37,6 +38,7 @@ from treadle.functions import (
     slicing,
     sorting,
     special,
+    spectrogram,
     striding,
     vectors,
     view_copies,
@@ -49,9 +51,10 @@ from treadle.tensor import Tensor
 
 # Every family says which of its functions are methods, and which also work in place.
 FAMILIES: tuple[Any, ...] = (
-    complex_numbers, pointwise, special, creation, reduction, extrema, moments, norms, movement, slicing, striding, rearranging, diagonals,
-    view_copies, covariance, facts, contraction, vectors, linear_algebra, indexing,
-    index_assignment, gathering, positions, view_scatter, sampling,
+    complex_numbers, pointwise, special, creation, reduction, extrema, moments, norms, movement,
+    slicing, striding, rearranging, diagonals,
+    view_copies, covariance, facts, contraction, vectors, linear_algebra, spectrogram, indexing,
+    index_assignment, filling, gathering, index_slices, positions, view_scatter, sampling,
     attributes, conversion, copying, interchange, tensor_methods, cumulative, sorting,
     layers, quantiles, searching, counting,
 )  # fmt: skip
@@ -69,6 +72,8 @@ def _attach_tables() -> None:
             _attach(f"{name}_", inplace(getattr(family, name)))
         for name in getattr(family, "PROPERTIES", "").split():
             _attach(name, property(getattr(family, name)))
+        for name, attribute in getattr(family, "ATTRIBUTES", {}).items():
+            _attach(name, attribute)
 
 
 def _clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -78,13 +83,17 @@ def _clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     return inplace(function)(self, min=min, max=max)
 
 
+def in_place_functions() -> dict[str, Any]:
+    """The in-place methods that are functions of the package too, as ``torch.sin_`` is."""
+    names = [f"{name}_" for name in pointwise.IN_PLACE_FUNCTIONS]
+    return {name: getattr(Tensor, name) for name in names}
+
+
 def install() -> None:
     """Attaches everything; the package calls it once."""
     _attach_tables()
     operators.install()
     _attach("where", pointwise.where_method)
-    for name, attribute in complex_numbers.ATTRIBUTES.items():
-        _attach(name, attribute)
     for name, dtype in {
         "float": types.float32, "double": types.float64, "half": types.float16,
         "long": types.int64, "int": types.int32, "short": types.int16, "char": types.int8,

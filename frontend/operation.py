@@ -56,9 +56,10 @@ class Operation:
             derives it.
         overwrites: the first tensor is written to, so that it gets zeros where nothing is left.
         numbers: Python numbers among the arguments may as well be 0-d tensors.
+        fixed: numbers that nevertheless stay constants.
     """
 
-    __slots__ = ("body", "name", "numbers", "overwrites", "rule", "saves")
+    __slots__ = ("body", "fixed", "name", "numbers", "overwrites", "rule", "saves")
 
     def __init__(
         self,
@@ -68,8 +69,10 @@ class Operation:
         saves: str | None = None,
         overwrites: bool = False,
         numbers: bool = False,
+        fixed: frozenset[float] = frozenset(),
     ) -> None:
         self.numbers = numbers
+        self.fixed = fixed
         self.body = body
         self.name = name
         self.rule = rule
@@ -134,9 +137,10 @@ class Call:
                 break
         memo_key = tuple(key)
         found = _memo.get(memo_key)
-        if found is None and operation.numbers and self._vary(memo_key):
-            arguments = [self._runtime(argument) for argument in args]
-            named = {name: self._runtime(argument) for name, argument in kwargs.items()}
+        if found is None and operation.numbers and self._vary(memo_key, operation.fixed):
+            fixed = operation.fixed
+            arguments = [self._runtime(argument, fixed) for argument in args]
+            named = {name: self._runtime(argument, fixed) for name, argument in kwargs.items()}
             self._record(operation, arguments, named)
             return
         if found is None:
@@ -157,22 +161,22 @@ class Call:
             _check_tensors(operation.body, self.values, self.named)
             raise
 
-    def _vary(self, key: tuple[Any, ...]) -> bool:
+    def _vary(self, key: tuple[Any, ...], fixed: frozenset[float]) -> bool:
         """Whether calls like this one come with ever new numbers, as a learning rate that decays.
 
         A program for each would be compiled otherwise.
         """
         if not any(value.dtype.is_floating_point for value in self.inputs):
             return False
-        alike = tuple([_NUMBER if _is_number_key(part) else part for part in key])
+        alike = tuple([_NUMBER if _is_number_key(part, fixed) else part for part in key])
         if _NUMBER not in alike:
             return False
         count = _variations[alike] = _variations.get(alike, 0) + 1
         return count > VARIATION_LIMIT
 
-    def _runtime(self, argument: Any) -> Any:
+    def _runtime(self, argument: Any, fixed: frozenset[float]) -> Any:
         """A number as a 0-d tensor of the dtype that it would be converted to."""
-        if type(argument) is not float and type(argument) is not int:
+        if (type(argument) is not float and type(argument) is not int) or argument in fixed:
             return argument
         dtype = next(v.dtype for v in self.inputs if v.dtype.is_floating_point)
         return runtime_scalar(argument, dtype)
@@ -235,8 +239,11 @@ def _check_tensors(body: Body, args: Sequence[Any], kwargs: dict[str, Any]) -> N
             ) from None
 
 
-def _is_number_key(part: Any) -> bool:
-    return type(part) is tuple and len(part) == 2 and (part[0] is float or part[0] is int)
+def _is_number_key(part: Any, fixed: frozenset[float]) -> bool:
+    if type(part) is not tuple or len(part) != 2 or (part[0] is not float and part[0] is not int):
+        return False
+    # The keys of zeros and NaN are their texts.
+    return float(part[1]) not in fixed
 
 
 def _known_result(
@@ -332,6 +339,7 @@ def operation(
     saves: str | None = None,
     overwrites: bool = False,
     numbers: bool = False,
+    fixed: frozenset[float] = frozenset(),
 ) -> Callable[[Body], Function]:
     """Makes a pure function over values callable with tensors.
 
@@ -350,10 +358,11 @@ def operation(
             result no longer depends on it.
         numbers: the body takes a 0-d value wherever it takes a Python number. Numbers that change
             from call to call then become inputs of the program.
+        fixed: numbers that stay constants even so, as the body treats them apart.
     """
 
     def decorate(body: Body) -> Function:
-        row = Operation(body, name, vjp, saves, overwrites, numbers)
+        row = Operation(body, name, vjp, saves, overwrites, numbers, fixed)
 
         @functools.wraps(body)
         def call(*args: Any, **kwargs: Any) -> Any:

@@ -32,6 +32,7 @@ def _binary(function: Callable[..., Any]) -> Binary:
                 return NotImplemented
         return function(self, other)
 
+    method.__name__ = function.__name__
     return method
 
 
@@ -45,7 +46,22 @@ def _reflected(function: Callable[..., Any]) -> Binary:
                 return NotImplemented
         return function(other, self)
 
+    method.__name__ = function.__name__
     return method
+
+
+def _of_tensors(name: str, method: Binary) -> Binary:
+    """A reflected operator that, called by its name, takes only a tensor first."""
+
+    def checked(self: Tensor, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise TypeError(
+                f"descriptor '{name}' for 'torch._C.TensorBase' objects doesn't apply to a "
+                f"'{type(self).__name__}' object"
+            )
+        return method(self, other)
+
+    return checked
 
 
 def _matrices(self: Tensor, other: Any) -> Any:
@@ -57,7 +73,7 @@ def _matrices(self: Tensor, other: Any) -> Any:
 
 
 def _matrices_reflected(self: Tensor, other: Any) -> Any:
-    return contraction.matmul(creation.as_tensor(other), self)
+    return contraction.matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
 def _contents_replaced(function: Callable[..., Tensor]) -> Callable[[Tensor, Any], Tensor]:
@@ -91,7 +107,7 @@ def install() -> None:
         "rmod": _reflected(pointwise.remainder),
         "rpow": _reflected(pointwise.pow),
         "neg": pointwise.neg,
-        "pos": lambda self: self,
+        "pos": pointwise.positive,
         "abs": pointwise.abs,
         "invert": pointwise.bitwise_not,
         "itruediv": _binary(inplace(pointwise.div)),
@@ -100,6 +116,7 @@ def install() -> None:
         "imatmul": _contents_replaced(_matrices),
         "getitem": indexing.getitem,
         "setitem": index_assignment.setitem,
+        "delitem": index_assignment.delitem,
         "reversed": lambda self: self.flip(0) if self.ndim else self,
     }
     for name in ("add", "sub", "mul", "pow", "eq", "ne", "lt", "le", "gt", "ge"):
@@ -107,9 +124,10 @@ def install() -> None:
     for name in ("add", "sub", "mul", "pow"):
         table[f"i{name}"] = _binary(getattr(Tensor, f"{name}_"))
     for name, function in {**_BITS, **_SHIFTS}.items():
-        if not hasattr(pointwise, function): continue
         table[name] = _binary(getattr(pointwise, function))
         table[f"r{name}"] = _reflected(getattr(pointwise, function))
         table[f"i{name}"] = _binary(inplace(getattr(pointwise, function)))
+    for name in ("radd", "rmul", "rand", "ror", "rxor", "rlshift", "rrshift"):
+        table[name] = _of_tensors(f"__{name}__", table[name])
     for name, function in table.items():
         setattr(Tensor, f"__{name}__", function)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from treadle.memory_overlap import refuse_overlap
 from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
@@ -43,6 +44,22 @@ def accepts_out(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def takes_tensor(function: F) -> F:
+    """As ``accepts_out`` for functions without ``out``: views, and what reads no elements."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = {NUMPY_NAMES.get(name, name): item for name, item in kwargs.items()}
+        try:
+            return function(*args, **kwargs)
+        except AttributeError:
+            refuse_other_than_tensor(function, args)
+            raise
+
+    return call  # type: ignore[return-value]
+
+
 def refuse_other_than_tensor(function: Callable[..., Any], args: tuple[Any, ...]) -> None:
     """TypeError where the first argument of a function of tensors is something else."""
     if args and not isinstance(args[0], (Tensor, tuple, list)):
@@ -69,7 +86,7 @@ def write_out(results: Any, out: Any, arguments: Any = ()) -> Any:
 
 def _write(result: Tensor, out: Tensor, arguments: Any) -> None:
     _check(result, out)
-    _check_memory(result, out, arguments)
+    refuse_overlap(out, _tensors(arguments), same=out.shape == result.shape)
     if tuple(out.shape) != tuple(result.shape):
         if out.shape.numel():
             warnings.warn(
@@ -80,7 +97,7 @@ def _write(result: Tensor, out: Tensor, arguments: Any) -> None:
                 "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with "
                 "t.resize_(0).",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
         out.resize_(result.shape)
     enabled = recorder.grad_enabled
@@ -114,17 +131,3 @@ def _tensors(arguments: Any) -> Iterator[Tensor]:
             yield argument
         elif isinstance(argument, (tuple, list)):
             yield from _tensors(argument)
-
-
-def _check_memory(result: Tensor, out: Tensor, arguments: Any) -> None:
-    """RuntimeError where ``out`` is a part of an argument: only all of one may be overwritten."""
-    for argument in _tensors(arguments):
-        if argument._storage is not out._storage:
-            continue
-        mine, other = out._layout, argument._layout
-        if mine.shares(other) and not (mine == other and out.shape == result.shape):
-            raise RuntimeError(
-                "unsupported operation: some elements of the input tensor and the written-to "
-                "tensor refer to a single memory location. Please clone() the tensor before "
-                "performing the operation."
-            )

@@ -26,7 +26,7 @@ from treadle.ir.interpreter import interpret
 from treadle.ir.pass_check import same
 from treadle.ir.pass_manager import DEFAULT_PIPELINE, PassManager, parse_pipeline
 from treadle.ir.printer import print_graph
-from treadle.ir.value import Array, Value, topological
+from treadle.ir.value import Array, LoopClass, Value, topological
 from treadle.runtime import cpu, disk_cache, jit
 from treadle.runtime.memory import Buffer
 from treadle.runtime.target import host_target
@@ -42,7 +42,10 @@ def graph_of(request: Request) -> Graph:
     """The graph of a request, with the user lines of its values and pairs for complex ones."""
     values = topological(request.outputs)
     lines = {value: _shown(value) for value in values if locations.lines_of(value)}
-    return with_pairs(Graph("step", request.inputs, request.outputs, lines, request.donated))
+    # What a library function raises, an interruption by the user too, must leave all as it was.
+    calls = any(value.op.loop_class is LoopClass.LIBRARY for value in values)
+    donated = frozenset[int]() if calls else request.donated
+    return with_pairs(Graph("step", request.inputs, request.outputs, lines, donated))
 
 
 def _shown(value: Value) -> tuple[tuple[str, int], ...]:

@@ -157,17 +157,21 @@ def cpp_name(dtype: DType) -> str:
 
 def number_for(value: Any, dtype: DType) -> Scalar:
     """A Python number as one that a dtype holds; RuntimeError where it does not fit."""
-    kind = f"{dtype.name}_t" if dtype.kind in "iu" else cpp_name(dtype)
-    overflow = f"value cannot be converted to type {kind} without overflow"
-    if isinstance(value, complex) and dtype.kind != "c":
+    kind = dtype.kind
+    if isinstance(value, complex) and kind != "c":
         if value.imag:
-            raise RuntimeError(overflow)
+            raise _overflow(dtype)
         value = value.real
-    if dtype.kind not in "iu":
+    if kind not in "iu":
         return bool(value) if dtype is bool_ else value
     limits = np.iinfo(dtype.numpy)
     # Negative numbers wrap around in unsigned dtypes.
     least = limits.min or -limits.max
     if not np.isfinite(value) or not least <= int(value) <= limits.max:
-        raise RuntimeError(overflow)
+        raise _overflow(dtype)
     return int(value) if limits.min else int(value) % (limits.max + 1)
+
+
+def _overflow(dtype: DType) -> RuntimeError:
+    name = f"{dtype.name}_t" if dtype.kind in "iu" else cpp_name(dtype)
+    return RuntimeError(f"value cannot be converted to type {name} without overflow")

@@ -9,8 +9,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from treadle.functions.generator import default_generator
-from treadle.functions.generator import Generator as Generator
+from treadle.functions.generator import Generator as Generator, default_generator
 from treadle.tensor import Tensor
 
 __all__ = [

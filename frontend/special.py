@@ -65,8 +65,7 @@ from treadle.functions.special import (
     xlogy,
     zeta,
 )
-from treadle.nn.functional import log_softmax as _log_softmax
-from treadle.nn.functional import softmax as _softmax
+from treadle.nn.functional import log_softmax as _log_softmax, softmax as _softmax
 from treadle.tensor import Tensor
 
 __all__ = [

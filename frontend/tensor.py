@@ -18,8 +18,8 @@ from treadle.device import device, public_device
 from treadle.ir.types import Device, DType, TensorType, bfloat16
 from treadle.ir.value import Value
 from treadle.layouts import channels_lie_innermost, contiguous_format, memory_format
-from treadle.promotion import cpp_name, scalar_name
 from treadle.printing import tensor_repr
+from treadle.promotion import cpp_name, default_dtype, scalar_name
 from treadle.size import Size, size_of
 from treadle.tracer.segment import Segment, recorder
 from treadle.tracer.storage import Storage
@@ -46,6 +46,7 @@ class Tensor:
     _base_changes: int = 0
     _accumulate: AccumulateGrad | None = None
     _requires_grad: bool = False
+    _prints_as_tensor: bool = True  # false for subclasses of users
     __array_priority__ = 1000
 
     if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Tensor:
         if self._view is not None:
             if storage.exposed is not None:
                 engine.protect(storage)
-            value = views.write(segment.read(storage), value, self._view)
+            value = engine.write_part(segment, storage, value, self._view)
         memory = storage.buffer if storage.exposed is not None else None
         segment.write(storage, value, tracked=not self._untracked)
         if memory is not None and storage.is_exposed():
@@ -228,7 +229,9 @@ class Tensor:
                 "var_no_grad = var.detach()."
             )
         if wanted and self.dtype.kind not in "fc":
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+            raise RuntimeError(
+                "only Tensors of floating point and complex dtype can require gradients"
+            )
         self._requires_grad = bool(wanted)
 
     @property
@@ -331,6 +334,8 @@ class Tensor:
             requires_grad=self._requires_grad,
             grad_fn_name=None if node is None else node.label,
             device=self.device,
+            default_dtype=default_dtype().name,
+            prefix="tensor(" if type(self)._prints_as_tensor else f"{type(self).__name__}(",
         )
 
     def __format__(self, spec: str) -> str:
@@ -461,4 +466,3 @@ def recorder_evaluate(tensor: Tensor) -> None:
 def evaluation_boundary() -> None:
     """Computes what is pending: the end of an outermost module call without gradients."""
     recorder.evaluate()
-

@@ -16,7 +16,7 @@ from treadle.device import device_of
 from treadle.functions import creation
 from treadle.ir import types
 from treadle.ir.types import DType
-from treadle.promotion import default_dtype, scalar_name, set_default_dtype
+from treadle.promotion import cpp_name, default_dtype, scalar_name, set_default_dtype
 from treadle.size import Size
 from treadle.tensor import Tensor
 
@@ -135,8 +135,6 @@ def _extents(extents: Sequence[Any]) -> tuple[int, ...]:
 
 def _options(dtype: DType) -> str:
     """PyTorch's TensorOptions of a dtype on the CPU, as an error shows them."""
-    from treadle.promotion import cpp_name
-
     return (
         f"TensorOptions(dtype={cpp_name(dtype)}, device=cpu, layout=Strided, requires_grad=false "
         "(default), pinned_memory=false (default), memory_format=(nullopt))"
@@ -160,7 +158,8 @@ def _type_of(item: Any) -> str:
         return "torch.device"
     if isinstance(item, (tuple, list)) and item:
         kinds = sorted({_type_of(part) for part in item})
-        return f"{type(item).__name__} of {kinds[0] if len(kinds) == 1 else '(' + ', '.join(_type_of(p) for p in item) + ')'}"
+        listed = kinds[0] if len(kinds) == 1 else f"({', '.join(map(_type_of, item))})"
+        return f"{type(item).__name__} of {listed}"
     return type(item).__name__
 
 
@@ -199,10 +198,8 @@ def set_default_tensor_type(t: Any) -> None:
     """Sets the dtype of tensors made from Python floats by a floating typed constructor."""
     if isinstance(t, str):
         module, _, name = t.rpartition(".")
-        if t in _BY_NAME:
-            t = _BY_NAME[t]
-        else:
-            t = getattr(importlib.import_module(module or name), name)
+        known = _BY_NAME.get(t)
+        t = known or getattr(importlib.import_module(module or name), name)
     if t is Tensor:
         t = TENSOR_TYPES["FloatTensor"]
     if not isinstance(t, TensorType):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import ml_dtypes
 import numpy as np
 
-from treadle.ir.types import DType
+from treadle.ir.types import DType, float_limits
 from treadle.promotion import default_dtype
 
 __all__ = ["finfo", "iinfo"]
@@ -53,7 +50,7 @@ class finfo(_TypeInfo):  # PyTorch's name
                 "torch.finfo() requires a floating point input type. "
                 "Use torch.iinfo to handle 'torch.finfo'"
             )
-        info: Any = ml_dtypes.finfo(dtype.numpy)
+        info = float_limits(dtype.numpy)
         self.bits = 8 * dtype.itemsize
         self.eps = float(info.eps)
         self.max, self.min = float(info.max), float(info.min)

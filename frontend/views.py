@@ -5,11 +5,11 @@ Strides and offsets count elements of the storage's row-major contents, as in Py
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from treadle.ir import build
-from treadle.ir.types import DType, Shape, contiguous_strides, element_count
+from treadle.ir.types import DType, Shape, contiguous_strides, element_count, int64
 from treadle.ir.value import Value
 
 
@@ -127,6 +127,22 @@ def write(base: Value, part: Value, view: View) -> Value:
     if element_count(view.size) == base.type.numel and view.offset == 0 and view.is_contiguous():
         return build.reshape(part, base.shape)
     return build.view_update(base, part, view.size, view.stride, view.offset)
+
+
+def write_from(base: Value, part: Value, view: View, start: Callable[[int], Value]) -> Value:
+    """As ``write``, where the view's offset is no constant: ``start(number)`` is an i64 value."""
+    count, total = element_count(view.size), base.type.numel
+    if view.is_contiguous() and total % count == view.offset % count == 0:
+        rows, row = (total // count, count), build.reshape(start(view.offset // count), (1, 1))
+        index, source = build.broadcast_to(row, (1, count)), build.reshape(part, (1, count))
+        changed = build.scatter(build.reshape(base, rows), index, source, 0, "set")
+    else:
+        index = build.broadcast_to(start(view.offset), view.size)
+        for axis, stride in enumerate(view.stride):
+            index = index + build.iota(view.size, axis, int64, base.type.device) * stride
+        flat = build.reshape(index, (count,)), build.reshape(part, (count,))
+        changed = build.scatter(build.reshape(base, (total,)), *flat, 0, "set")
+    return build.reshape(changed, base.shape)
 
 
 def reshaped_strides(view: View, shape: Sequence[int]) -> tuple[int, ...] | None:

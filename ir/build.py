@@ -343,7 +343,8 @@ def pad(
     low, high, interior = tuple(low), tuple(high), tuple(interior or (0,) * x.ndim)
     if not (any(low) or any(high) or any(interior)):
         return x
-    number = float(value) if x.dtype.is_floating_point else value
+    plain = value.real if isinstance(value, complex) else value
+    number = float(plain) if x.dtype.is_floating_point else plain
     return make(movement.PAD, (x,), (low, high, interior, number))
 
 

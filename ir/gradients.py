@@ -6,6 +6,7 @@ The result is ordinary IR, so derivatives of any order come from applying ``vjp`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from treadle.ir import build as b
 from treadle.ir.gradient_rules import (
@@ -13,11 +14,11 @@ from treadle.ir.gradient_rules import (
     contraction,
     elementwise,
     indexing,
+    library as library_rules,
     movement,
     reduction,
     scan,
 )
-from treadle.ir.gradient_rules import library as library_rules
 from treadle.ir.ops import kernel, library, random, sort, source
 from treadle.ir.types import TupleType
 from treadle.ir.value import Op, Value
@@ -121,8 +122,9 @@ def vjp(
     for value in reversed(order):
         if value in results:
             given = results[value]
-            upstreams = [given.get(index) for index in range(len(value.type.types))]
-            _accumulate_all(gradients, value, dependent, library_rules.gradients(value, upstreams))
+            types: Any = value.type
+            below = [given.get(index) for index in range(len(types.types))]
+            _accumulate_all(gradients, value, dependent, library_rules.gradients(value, below))
             continue
         if value in leaves or value not in dependent or value not in gradients:
             continue

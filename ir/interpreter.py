@@ -13,6 +13,7 @@ import numpy as np
 from treadle.ir.errors import EvaluationError
 from treadle.ir.graph import Graph
 from treadle.ir.ops.kernel import KERNEL
+from treadle.ir.ops.library import LIBRARY
 from treadle.ir.printer import describe
 from treadle.ir.types import TensorType, TupleType
 from treadle.ir.value import Array, LoopClass, Value
@@ -107,6 +108,8 @@ def _run(value: Value, operands: list[Any]) -> Any:
         with np.errstate(all="ignore"):
             result = value.op.run(operands, value.attrs, value.type)
     except Exception as error:
+        if value.op is LIBRARY:
+            raise  # what the user must know, as from compiled programs
         raise EvaluationError(f"cannot evaluate {describe(value)}: {error}") from error
     if isinstance(value.type, TupleType):
         pairs = zip(result, value.type.types, strict=True)

@@ -105,6 +105,14 @@ def like(x: Value, shape: Shape, value: float = 0) -> Value:
     return b.full(shape, value, x.dtype, x.type.device)
 
 
+def summed(g: Value, shape: Shape) -> Value:
+    """A gradient summed over the axes that were broadcast."""
+    batch = g.ndim - len(shape)
+    g = b.sum(g, tuple(range(batch))) if batch else g
+    repeated = [axis for axis, extent in enumerate(shape) if g.shape[axis] != extent]
+    return b.sum(g, repeated, keepdim=True) if repeated else g
+
+
 def solve_triangular(
     a: Value, right: Value, upper: bool, left: bool = True, unit: bool = False
 ) -> Value:

@@ -27,8 +27,9 @@ from treadle.ir.value import Value
 
 _WORD = 32
 _MASK = (1 << _WORD) - 1
-# Rows of so many elements are sorted in one kernel.
+# Rows of so many elements are sorted in one kernel, and of so many in registers.
 _BLOCK = 2048
+_SHORT = 16
 _NARROW_BITS = {bool_: 2, int8: 8, uint8: 9, int16: 16}  # of a signed number that holds them
 
 
@@ -110,8 +111,12 @@ def first_positions(x: Value, axis: int, count: int, descending: bool = False) -
         if bits > _WORD or 2 * count > _BLOCK:
             return _leading(_argsort(keys, bits), count)
         words, mask = _words(keys, bits)
+        # Short blocks cost least, but leave more.
+        short = max(_SHORT, 1 << (4 * count - 1).bit_length())
+        if words.shape[-1] > 4 * short and short < _BLOCK:
+            words = _first_of_blocks(words, count, short)
         while words.shape[-1] > _BLOCK:
-            words = _first_of_blocks(words, count)
+            words = _first_of_blocks(words, count, _BLOCK)
         return b.cast(b.logical_and(_leading(b.sort(words), count), mask), int64)
 
     return _along_last(x, axis % x.ndim, rows)
@@ -121,12 +126,12 @@ def _leading(x: Value, count: int) -> Value:
     return b.slice(x, [0] * x.ndim, (*x.shape[:-1], count))
 
 
-def _first_of_blocks(words: Value, count: int) -> Value:
+def _first_of_blocks(words: Value, count: int, size: int) -> Value:
     *outer, length = words.shape
-    blocks = -(-length // _BLOCK)
-    high = [0] * len(outer) + [blocks * _BLOCK - length]
+    blocks = -(-length // size)
+    high = [0] * len(outer) + [blocks * size - length]
     padded = b.pad(words, [0] * words.ndim, high, value=_greatest(words.dtype))
-    ordered = b.sort(b.reshape(padded, (*outer, blocks, _BLOCK)))
+    ordered = b.sort(b.reshape(padded, (*outer, blocks, size)))
     return b.reshape(_leading(ordered, count), (*outer, blocks * count))
 
 
@@ -157,12 +162,6 @@ def _words(keys: Value, bits: int) -> tuple[Value, int]:
     places = b.iota(keys.shape, keys.ndim - 1, word, keys.type.device)
     words = b.logical_or(b.shift_left(b.cast(keys, word), shift), places)
     return words, (1 << shift) - 1
-
-
-def inverse(order: Value, axis: int) -> Value:
-    """Where each position stands in a permutation along an axis: the rank of each element."""
-    places = b.iota(order.shape, axis % order.ndim, int64, order.type.device)
-    return b.scatter(b.constant_like(order, 0), order, places, axis, "set")
 
 
 def extreme_positions(running: Value) -> Value:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 from treadle.ir.errors import PassError
 from treadle.ir.graph import Graph
 from treadle.ir.interpreter import interpret
 from treadle.ir.rewriter import Exactness
-from treadle.ir.types import TensorType
+from treadle.ir.types import TensorType, float_limits
 from treadle.ir.value import Array
 
 _SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 0.5)
@@ -83,7 +82,7 @@ def _agreement(before: Array, after: Array, exact: bool) -> Any:
     # Cancellation makes small results of large terms: measure against the largest result.
     finite = np.abs(before[np.isfinite(before)])
     scale = float(finite.max()) if finite.size else 0.0
-    bound = _UNITS * float(ml_dtypes.finfo(before.dtype).eps) * max(scale, 1.0)
+    bound = _UNITS * float(float_limits(before.dtype).eps) * max(scale, 1.0)
     with np.errstate(invalid="ignore"):
         return nan | (before == after) | (np.abs(before - after) <= bound)
 

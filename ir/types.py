@@ -95,9 +95,14 @@ _BY_NAME = {dtype.name: dtype for dtype in DTYPES} | {dtype.short: dtype for dty
 _BY_NUMPY = {dtype.numpy: dtype for dtype in DTYPES}
 
 
+def float_limits(dtype: np.dtype[Any]) -> Any:
+    """``numpy.finfo`` of any floating dtype, those from outside NumPy too."""
+    return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+
+
 def significand_bits(dtype: DType) -> int:
     """How many bits the integers have that a floating dtype holds without gaps."""
-    return int(ml_dtypes.finfo(dtype.numpy).nmant) + 1
+    return int(float_limits(dtype.numpy).nmant) + 1
 
 
 def dtype_of(name: str | np.dtype[Any]) -> DType:

@@ -77,5 +77,5 @@ def _array(address: int | None, type: ArrayType) -> Any:
     count = int(np.prod(shape))
     if not count:
         return np.empty(shape, dtype)
-    memory = (ctypes.c_char * (count * dtype.itemsize)).from_address(address or 0)
+    memory: Any = (ctypes.c_char * (count * dtype.itemsize)).from_address(address or 0)
     return np.frombuffer(memory, dtype).reshape(shape)

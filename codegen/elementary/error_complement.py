@@ -14,8 +14,8 @@ from treadle.codegen.elementary.logarithm import log
 from treadle.codegen.elementary.term import Arithmetic, Term, number, select
 from treadle.ir.types import float32, float64
 
-# (1 + 2x) * erfcx(x) as a polynomial in (x - 3) / (x + 3) for x >= 0 (the variable is Schonfelder's):
-# a Chebyshev fit with relative error 2^-54.
+# (1 + 2x) * erfcx(x) as a polynomial in (x - 3) / (x + 3), Schonfelder's variable, for x >= 0: a
+# Chebyshev fit with relative error 2^-54.
 _ERFCX = (
     -3.451497487664328e-11, 8.393734858690877e-10, 1.2019719440135793e-09, -8.217595058711455e-09,
     -1.3906145791730994e-08, 4.1064013667940355e-08, 1.0277997488271058e-07,

@@ -79,7 +79,7 @@ def _limits(x: Term, result: Term) -> Term:
 
 
 def _scaled(m: Arithmetic, x: Term, scale: _Scale) -> Term:
-    """log(x) times a constant: (factor of log(1 + f), factor of the exponent), each in two parts."""
+    """log(x) times a constant: factors of log(1 + f) and of the exponent, each in two parts."""
     (high, low), (bit_high, bit_low) = scale
     exponent, f = split(x)
     half_square = f * f * 0.5

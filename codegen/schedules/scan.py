@@ -1,7 +1,7 @@
 """Kernels of one scan: rows side by side, elements of a row one after the other.
 
-Lanes run across rows, whose elements may lie far apart; of few rows a CPU takes one at a time. Long
-rows were cut into blocks before: ``ir.passes.split_scans``.
+Lanes run across rows. Where elements of a row lie side by side in memory, a CPU takes one at a
+time, of a few rows in turn. Long rows were cut into blocks before: ``ir.passes.split_scans``.
 """
 
 from __future__ import annotations
@@ -75,21 +75,22 @@ def schedule_scan(problem: Problem) -> tuple[Names, Statements]:
     names = Names(problem.target, lanes)
     along = frozenset(_along(scan, axes))
     nodes = postorder(_probe(problem, scan, axes))
-    lane = _lane_axis(problem, scan, axes, along, lanes)
-    outer = [axis for axis in axes if axis not in along and axis is not lane]
-    unroll = min(UNROLL, max(lane.extent // lanes, 1)) if lane and _is_cpu(problem) else 1
-    count, tail = strips(lane.extent, lanes, unroll) if lane else (0, Strip(0))
-    nest = _Nest(names, problem, scan, axes, along, lane)
+    across = _across(problem, scan, axes, along, lanes)
+    axis, width = across.axis, across.lanes
+    outer = [one for one in axes if one not in along and one is not axis]
+    unroll = min(UNROLL, max(axis.extent // width, 1)) if axis and _is_cpu(problem) else 1
+    count, tail = strips(axis.extent, width, unroll) if axis else (0, Strip(0))
+    nest = _Nest(names, problem, scan, axes, along, across)
 
     def main(at: Sequence[Index], number: Index) -> Statements:
         position = dict(zip(outer, at, strict=True))
-        return nest.statements(position, number * (unroll * lanes), Strip(unroll))
+        return nest.statements(position, number * (unroll * width), Strip(unroll))
 
     def rest(at: Sequence[Index]) -> Statements:
-        if lane and not tail.slots:
+        if axis and not tail.slots:
             return ()
         position = dict(zip(outer, at, strict=True))
-        return nest.statements(position, constant(count * unroll * lanes), tail)
+        return nest.statements(position, constant(count * unroll * width), tail)
 
     wanted = wanted_tasks(problem.target, scan.type.numel * (cost(nodes) + 2))
     return names, task_nest(names, [axis.extent for axis in outer], count, wanted, main, rest)
@@ -128,27 +129,42 @@ def _along(scan: Value, axes: Sequence[Var]) -> list[Var]:
 
 def _probe(problem: Problem, scan: Value, axes: Sequence[Var]) -> list[Expression]:
     """Everything evaluated for an element, with a stand-in for the scan's."""
-    nest = _Nest(Names(problem.target, 0), problem, scan, axes, frozenset(), None)
+    nest = _Nest(Names(problem.target, 0), problem, scan, axes, frozenset(), _Across(None))
     return [*nest.operands, *(one.value for one in nest.written)]
 
 
-def _lane_axis(
+@dataclass(frozen=True)
+class _Across:
+    """Which rows go side by side: those along ``axis``, if there is one, ``lanes`` in a vector.
+
+    With one lane, elements of some rows are taken in turn.
+    """
+
+    axis: Var | None
+    lanes: int = 1
+
+
+def _across(
     problem: Problem, scan: Value, axes: Sequence[Var], along: frozenset[Var], lanes: int
-) -> Var | None:
-    """The cheapest axis for the lanes; None where one element at a time is cheaper."""
-    nest = _Nest(Names(problem.target, 0), problem, scan, axes, along, None)
+) -> _Across:
+    """The cheapest way to go through the rows."""
+    nest = _Nest(Names(problem.target, 0), problem, scan, axes, along, _Across(None))
     nodes = postorder([*nest.operands, *(one.value for one in nest.written)])
-    choices = [axis for axis in axes if axis not in along]
+    rows = [axis for axis in reversed(axes) if axis not in along]
 
-    def price(lane: Var | None) -> float:
-        if lane is None:
-            return scan.type.numel * (cost(nodes) + _WAIT)
-        steps = scan.type.numel // lane.extent * -(-lane.extent // lanes)
-        stored = sum(store_cost(one.index, lane, lanes) for one in nest.written)
-        return lane_cost(nodes, axes, lane, lanes) + steps * stored
+    def price(across: _Across) -> float:
+        axis = across.axis
+        if axis is None or across.lanes == 1:
+            waits = 1 if axis is None else min(UNROLL, axis.extent)
+            return scan.type.numel * (cost(nodes) + 1 + _WAIT / waits)
+        steps = scan.type.numel // axis.extent * -(-axis.extent // lanes)
+        stored = sum(store_cost(one.index, axis, lanes) for one in nest.written)
+        return lane_cost(nodes, axes, axis, lanes) + steps * stored
 
-    alone: list[Var | None] = [None] if _is_cpu(problem) or not choices else []
-    return min([*reversed(choices), *alone], key=price)
+    choices = [_Across(axis, lanes) for axis in rows]
+    if _is_cpu(problem):
+        choices += [_Across(axis) for axis in rows]
+    return min([*choices, _Across(None)] if _is_cpu(problem) or not choices else choices, key=price)
 
 
 @dataclass(frozen=True)
@@ -169,7 +185,7 @@ class _Nest:
 
     Args:
         along: the axes that are scanned.
-        lane: the axis across which the lanes run, if they do.
+        across: the rows that go side by side.
     """
 
     def __init__(
@@ -179,13 +195,13 @@ class _Nest:
         scan: Value,
         axes: Sequence[Var],
         along: frozenset[Var],
-        lane: Var | None,
+        across: _Across,
     ) -> None:
         self.names = names
         self.scan = scan
         self.axes = axes
         self.along = [axis for axis in axes if axis in along]
-        self.lane = lane
+        self.across = across
         self.dtype = scanned_in(scan.op, scan.dtype)
         extents = [axis.extent for axis in axes]
         position = position_in(scan.shape, extents, at_variables(axes))
@@ -209,7 +225,7 @@ class _Nest:
 
     def statements(self, at: Mapping[Var, Index], start: Index, strip: Strip) -> Statements:
         """All elements of one row, or of the rows of a strip."""
-        lanes = self.names.lanes if self.lane else 0
+        lanes = self.across.lanes if self.across.lanes > 1 else 0
         state = _State(self.names.register("running", self.dtype, lanes, max(strip.slots, 1)))
         inner = [self.names.var("s", axis.extent) for axis in self.along]
         moved = dict(at)
@@ -223,8 +239,8 @@ class _Nest:
             return (state.set(slot, self._identity()),)
 
         def step(place: Index, _lane: Index, slot: Index) -> Statements:
-            here = moved if self.lane is None else {**moved, self.lane: place}
-            return self._step(state, slot, here, first)
+            axis = self.across.axis
+            return self._step(state, slot, {**moved, axis: place} if axis else moved, first)
 
         made = self._vectors(strip, start, step)
         for var in reversed(inner):
@@ -232,9 +248,13 @@ class _Nest:
         return self._vectors(strip, start, begin) + made
 
     def _vectors(self, strip: Strip, start: Index, step: Step) -> Statements:
-        if self.lane is None:
+        if self.across.axis is None:
             return step(constant(0), constant(0), constant(0))
-        return strip_loop(self.names, strip, start, step)
+        if self.across.lanes > 1:
+            return strip_loop(self.names, strip, start, step)
+        row = self.names.var("u", strip.full)
+        slot = variable(row)
+        return loop(row, LoopKind.UNROLL, step(start + slot, constant(0), slot))
 
     def _identity(self) -> Expression:
         op = _REDUCED_BY.get(self.scan.op.name, reduction.SUM)

@@ -13,7 +13,7 @@ from treadle.autograd.grad_mode import (
     no_grad,
     set_grad_enabled,
 )
-from treadle.tensor import Tensor as Variable
+from treadle.autograd.variable import Variable
 
 __all__ = [
     "Function",

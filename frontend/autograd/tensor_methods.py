@@ -33,6 +33,8 @@ def backward(
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
     """Says whether operations on this leaf are recorded for autograd."""
+    if requires_grad and self.dtype.kind not in "fc":
+        raise RuntimeError("only Tensors of floating point dtype can require gradients")
     self.requires_grad = requires_grad
     return self
 

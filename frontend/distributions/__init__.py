@@ -26,7 +26,18 @@ from treadle.distributions.location_scale import (
     Uniform,
 )
 from treadle.distributions.transformed import LogNormal, TransformedDistribution
-from treadle.distributions.transforms import *
+from treadle.distributions.transforms import (
+    AbsTransform,
+    AffineTransform,
+    ComposeTransform,
+    ExpTransform,
+    PowerTransform,
+    SigmoidTransform,
+    SoftplusTransform,
+    TanhTransform,
+    Transform,
+    identity_transform,
+)
 
 __all__ = [
     "AbsTransform",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import treadle
 from treadle.tensor import Tensor
 
 __all__ = [
@@ -53,9 +54,7 @@ class _Dependent(Constraint):
 class dependent_property(property, _Dependent):
     """A property of a distribution that gives a constraint from its parameters."""
 
-    def __init__(
-        self, fn: Any = None, *, is_discrete: bool = False, event_dim: int = 0
-    ) -> None:
+    def __init__(self, fn: Any = None, *, is_discrete: bool = False, event_dim: int = 0) -> None:
         property.__init__(self, fn)
         _Dependent.__init__(self, is_discrete=is_discrete, event_dim=event_dim)
 
@@ -81,9 +80,7 @@ class _IndependentConstraint(Constraint):
         """Whether all parts of an event belong to the base constraint."""
         result = self.base_constraint.check(value)
         if result.ndim < self.reinterpreted_batch_ndims:
-            raise ValueError(
-                f"Expected value.dim() >= {self.event_dim} but got {value.ndim}"
-            )
+            raise ValueError(f"Expected value.dim() >= {self.event_dim} but got {value.ndim}")
         kept = result.ndim - self.reinterpreted_batch_ndims
         return result.reshape((*result.shape[:kept], -1)).all(-1)
 
@@ -142,7 +139,7 @@ class _IntegerGreaterThan(_Bounded):
 
 class _Real(Constraint):
     def check(self, value: Tensor) -> Tensor:
-        return value == value  # noqa: PLR0124  # false for NaN
+        return value == value  # false for NaN
 
 
 class _GreaterThan(_Bounded):
@@ -230,8 +227,6 @@ class _Symmetric(_Square):
 
 class _PositiveDefinite(_Symmetric):
     def check(self, value: Tensor) -> Tensor:
-        import treadle
-
         symmetric = super().check(value)
         if not symmetric.all():
             return symmetric

@@ -159,9 +159,7 @@ class Binomial(_OfTrials):
         """
         total = int(self.total_count.max())
         if not self.total_count.min() == total:
-            raise NotImplementedError(
-                "Inhomogeneous total count not supported by `entropy`."
-            )
+            raise NotImplementedError("Inhomogeneous total count not supported by `entropy`.")
         log_prob = self.log_prob(self.enumerate_support(False))
         return -(log_prob.exp() * log_prob).sum(0)
 

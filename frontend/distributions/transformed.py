@@ -54,9 +54,7 @@ class TransformedDistribution(Distribution):
         """The same distribution with its batch expanded to a shape."""
         new = super().expand(batch_shape, _instance)
         shape = ComposeTransform(self.transforms).inverse_shape((*batch_shape, *self.event_shape))
-        new.base_dist = self.base_dist.expand(
-            shape[: len(shape) - len(self.base_dist.event_shape)]
-        )
+        new.base_dist = self.base_dist.expand(shape[: len(shape) - len(self.base_dist.event_shape)])
         return new
 
     @property

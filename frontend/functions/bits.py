@@ -98,5 +98,3 @@ def reinterpreted(input: Tensor, dtype: DType) -> Tensor:
         )
     made: Tensor = _reinterpreted(input, dtype)
     return made
-
-

@@ -6,7 +6,7 @@ from typing import Any
 
 from treadle.functions import slicing
 from treadle.functions.aliasing import view_operation
-from treadle.functions.index_assignment import copy_into
+from treadle.functions.filling import copy_into
 from treadle.ir import build as b
 from treadle.ir.complex_values.parts import complex as complex_of, parts
 from treadle.ir.types import bool_, float32, float64

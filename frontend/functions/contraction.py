@@ -39,10 +39,7 @@ __all__ = [
     "trace",
     "vdot",
 ]
-METHODS = (
-    "addbmm addmm addmv addr baddbmm bmm dot ger inner kron matmul mm mv outer trace vdot "
-    "__matmul__ __rmatmul__"
-)
+METHODS = "addbmm addmm addmv addr baddbmm bmm dot ger inner kron matmul mm mv outer trace vdot"
 INPLACE = "addbmm addmm addmv addr baddbmm"
 
 
@@ -233,14 +230,6 @@ def matmul(input: Any, other: Any) -> Any:
             f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
         )
     return _products.get((input.ndim, other.ndim), _batched)(input, other)
-
-
-def __matmul__(self: Any, other: Any) -> Any:  # noqa: N807  # attached as a method
-    return matmul(self, other) if isinstance(other, Tensor) else NotImplemented
-
-
-def __rmatmul__(self: Any, other: Any) -> Any:  # noqa: N807
-    return matmul(other, self) if isinstance(other, Tensor) else NotImplemented
 
 
 # --- a product added to something -----------------------------------------------------------------

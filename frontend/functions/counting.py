@@ -15,7 +15,7 @@ from treadle.functions import creation
 from treadle.functions.axes import axis_of
 from treadle.functions.searching import count_before, not_above
 from treadle.ir import build as b
-from treadle.ir.ordering import argsort
+from treadle.ir.ordering import argsort, sorted_values
 from treadle.ir.types import DType, bool_, float32, float64, int64
 from treadle.ir.value import Value
 from treadle.operation import operation
@@ -69,6 +69,11 @@ def _placed(numbers: Value, order: Value) -> Value:
 @operation()
 def _sorted_order(flat: Value) -> Value:
     return argsort(flat, 0)
+
+
+@operation()
+def _in_order(flat: Value) -> Value:
+    return sorted_values(flat, 0)
 
 
 def _of_runs(
@@ -126,8 +131,9 @@ def unique(
         return _one_or_all(_empty(source, axis, return_inverse, return_counts))
     if axis is None or source.ndim <= 1:
         flat = source.reshape(-1)
-        order = _sorted_order(flat)
-        found = _of_runs(flat[order], 0, return_inverse, return_counts, order)
+        order = _sorted_order(flat) if return_inverse else None
+        ordered = _in_order(flat) if order is None else flat[order]
+        found = _of_runs(ordered, 0, return_inverse, return_counts, order)
     else:
         slices = source.movedim(axis, 0).reshape(source.shape[axis], -1)
         order = creation.as_tensor(np.lexsort(slices._concrete().T[::-1]).astype(np.int64))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from treadle.functions import movement, pointwise
+from treadle.out_argument import takes_tensor
 from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 
@@ -33,6 +34,7 @@ def _check_weights(name: str, weights: Tensor, count: int, integral: bool) -> No
         raise RuntimeError(f"cov(): {name} cannot be negative")
 
 
+@takes_tensor
 def cov(
     input: Tensor,
     *,
@@ -88,6 +90,7 @@ def _weights(fweights: Tensor | None, aweights: Tensor | None, count: int) -> Te
     return weights
 
 
+@takes_tensor
 def corrcoef(input: Tensor) -> Tensor:
     """Correlations of variables in rows, observed in columns: between -1 and 1."""
     if input.ndim > 2:

@@ -85,11 +85,11 @@ def _filled(
     kind = chosen or default_dtype()
     if innermost_channels(memory_format, len(shape)):
         nested = (shape[0], *shape[2:], shape[1])
-        made: Tensor = _full(nested, number_for(value, kind), kind, device_of(device))
+        made: Tensor = _full(nested, value, kind, device_of(device))
         made = movement.permute(made, (0, len(shape) - 1, *range(1, len(shape) - 1)))
         made._base = None
     else:
-        made = _full(shape, number_for(value, kind), kind, device_of(device))
+        made = _full(shape, value, kind, device_of(device))
     return require_grad(made, requires_grad)
 
 
@@ -151,6 +151,8 @@ def full(
         dtype = default_dtype().to_complex()
     if out is not None:
         dtype = None
+    else:
+        value = number_for(value, given_dtype("full", dtype) or default_dtype())
     shape = _sizes("full", (size,))
     return _filled("full", shape, value, out, dtype, layout, device, requires_grad, pin_memory)
 
@@ -205,9 +207,11 @@ def full_like(
 ) -> Tensor:  # fmt: skip
     """One number with the shape and dtype of a tensor."""
     _check_like("full_like", input)
+    kind = given_dtype("full_like", dtype) or input.dtype
+    value = number_for(_fill_number("full_like", fill_value), kind)
     return _filled(
-        "full_like", tuple(input.shape), _fill_number("full_like", fill_value), None,
-        dtype or input.dtype, layout, device, requires_grad, pin_memory, memory_format,
+        "full_like", tuple(input.shape), value, None, kind, layout, device,
+        requires_grad, pin_memory, memory_format,
     )  # fmt: skip
 
 

@@ -66,29 +66,42 @@ def cummin(input: Value, dim: int) -> Any:
     return return_type("cummin", "values indices")(*_running(input, dim, b.cummin))
 
 
-def _one_before(x: Value, axis: int) -> Value:
+def _shifted(x: Value, axis: int, by: int, value: float) -> Value:
+    """Each element's neighbour: the one before it (``by`` 1) or after it (-1)."""
     low, high = [0] * x.ndim, [0] * x.ndim
-    low[axis], high[axis] = 1, -1
-    return b.pad(x, low, high, value=-math.inf) if x.shape[axis] else x
+    low[axis], high[axis] = by, -by
+    return b.pad(x, low, high, value=value) if x.shape[axis] else x
+
+
+def _scaled_sums(x: Value, axis: int) -> tuple[Value, Value, Value]:
+    """The running maximum, what exponents are taken from, and sums of exponentials so scaled."""
+    greatest = b.cummax(x, axis)
+    # Infinities are no scale: nothing was added yet, or the sum is infinite in any case.
+    scale = b.select(b.eq(b.abs(greatest), math.inf), 0.0, greatest)
+    fresh = b.eq(_shifted(greatest, axis, 1, -math.inf), -math.inf)
+    factor = b.select(fresh, 0.0, b.exp(_shifted(scale, axis, 1, 0.0) - scale))
+    return greatest, scale, b.recurrence(factor, b.exp(x - scale), axis)
 
 
 def _logcumsumexp_gradient(inputs: Any, outputs: Any, upstreams: Any, *, dim: int) -> tuple[Value]:
     """The sum over i >= k of g[i] exp(x[k] - y[i]), which a recurrence adds up from the end.
 
-    Neither exp(y[k] - y[k + 1]) nor exp(x[k] - y[k]) exceeds 1.
+    Exponents are differences of elements and maxima, none above 0: y is rounded too coarsely.
     """
-    (x,), (y,), (g,) = inputs, outputs, upstreams
-    if not x.ndim:
+    (given,), (g,) = inputs, upstreams
+    if not given.ndim:
         return (g,)
-    axis = dim % x.ndim
-    start = b.eq(y, -math.inf)
-    later = b.flip(_one_before(b.flip(y, (axis,)), axis), (axis,))
-    factor = b.select(
-        b.logical_or(start, b.eq(y, later)), b.cast(b.eq(y, later), y.dtype), b.exp(y - later)
-    )
-    whole = b.recurrence(factor, g, axis, True)
-    share = b.select(b.eq(x, y), 1.0, b.exp(x - y))
-    return (b.select(start, 0.0, share * whole),)
+    axis = dim % given.ndim
+    wide = given.dtype in NARROW_FLOATS
+    x, g = (b.cast(item, float32) if wide else item for item in (given, g))
+    greatest, scale, total = _scaled_sums(x, axis)
+    endless = b.eq(greatest, math.inf)
+    nothing = b.eq(greatest, -math.inf)
+    falls = b.exp(scale - _shifted(scale, axis, -1, 0.0))
+    factor = b.select(b.eq(_shifted(greatest, axis, -1, 0.0), math.inf), 0.0, falls)
+    whole = b.recurrence(factor, b.select(nothing, 0.0, g / total), axis, True)
+    none = b.logical_or(nothing, b.logical_and(endless, b.lt(x, math.inf)))
+    return (b.cast(b.select(none, 0.0, b.exp(x - scale) * whole), given.dtype),)
 
 
 @operation("LogcumsumexpBackward0", vjp=_logcumsumexp_gradient)
@@ -100,12 +113,7 @@ def logcumsumexp(input: Value, dim: int) -> Value:
     if not input.ndim:
         return input
     x = b.cast(input, float32) if input.dtype in NARROW_FLOATS else input
-    greatest = b.cummax(x, axis)
-    # Infinities are no scale: nothing was added yet, or the sum is infinite in any case.
-    scale = b.select(b.eq(b.abs(greatest), math.inf), 0.0, greatest)
-    fresh = b.eq(_one_before(greatest, axis), -math.inf)
-    factor = b.select(fresh, 0.0, b.exp(_one_before(scale, axis) - scale))
-    total = b.recurrence(factor, b.exp(x - scale), axis)
+    _greatest, scale, total = _scaled_sums(x, axis)
     return b.cast(b.log(total) + scale, input.dtype)
 
 

@@ -65,9 +65,8 @@ def _extents(data: Any) -> tuple[int, ...]:
 
 def _scalar(item: Any) -> tuple[Any, DType]:
     """An element as a number of Python and its dtype."""
-    dtype = _NUMBERS.get(type(item))
-    if dtype is not None:
-        return item, dtype
+    if type(item) in _NUMBERS:
+        return item, dtype_of_number(item)
     if isinstance(item, Tensor):
         if item.numel() != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
@@ -107,7 +106,7 @@ def _fill(
         _fill(item, shape, depth + 1, flat, dtypes)
 
 
-def _inferred(dtypes: dict[DType, None], from_python: bool) -> DType:
+def _inferred(dtypes: dict[DType, None]) -> DType:
     if not dtypes:
         return default_dtype()
     found: DType | None = None
@@ -123,24 +122,7 @@ def _array_of_sequence(data: Any, dtype: DType | None) -> npt.NDArray[Any]:
     dtypes: dict[DType, None] = {}
     if 0 not in shape:
         _fill(data, shape, 0, flat, dtypes)
-    plain = {kind: None for kind in dtypes if not _has_python_float(kind, data, shape)}
-    if len(plain) != len(dtypes):
-        # Floats of Python are of the default dtype.
-        for kind in dtypes:
-            if kind not in plain:
-                plain[default_dtype() if kind is float64 else default_dtype().to_complex()] = None
-    chosen = dtype or _inferred(plain, True)
-    return _converted(flat, chosen).reshape(shape)
-
-
-def _has_python_float(kind: DType, data: Any, shape: tuple[int, ...]) -> bool:
-    """Whether elements of a wide dtype are numbers of Python rather than NumPy's or tensors."""
-    if kind is not float64 and kind is not complex128:
-        return False
-    first = data
-    for _ in shape:
-        first = first[0]
-    return not isinstance(first, (np.generic, np.ndarray, Tensor))
+    return _converted(flat, dtype or _inferred(dtypes)).reshape(shape)
 
 
 def _converted(flat: list[Any], dtype: DType) -> npt.NDArray[Any]:
@@ -181,8 +163,6 @@ def _array(data: Any, dtype: DType | None) -> npt.NDArray[Any]:
     if hasattr(data, "__array__") and not isinstance(data, np.generic):
         return _array(np.asarray(data), dtype)
     number, kind = _scalar(data)
-    if not isinstance(data, np.generic):
-        kind = dtype_of_number(number)
     return _converted([number], dtype or kind).reshape(())
 
 

@@ -8,7 +8,7 @@ from treadle.ir import build as b
 from treadle.ir.types import int64
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.out_argument import accepts_out
+from treadle.out_argument import accepts_out, takes_tensor
 from treadle.tensor import Tensor
 
 __all__ = ["diag", "diag_embed", "diagflat", "trace"]
@@ -35,6 +35,7 @@ def _embedded(input: Value, offset: int, first: int, second: int) -> Value:
     return b.permute(square, order)
 
 
+@takes_tensor
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Matrices of zeros with the last axis along a diagonal."""
     rank = input.ndim + 1
@@ -56,6 +57,7 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     return copy
 
 
+@takes_tensor
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
     """A matrix with all elements along a diagonal."""
     return diag_embed(movement.ravel(input), offset)

@@ -7,12 +7,14 @@ from typing import Any
 
 from treadle.functions import joining, movement, slicing
 from treadle.functions.axes import axis_of, distinct_axes
+from treadle.out_argument import takes_tensor
 from treadle.promotion import default_dtype
 from treadle.tensor import Tensor
 
 __all__ = ["gradient"]
 
 
+@takes_tensor
 def gradient(
     input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
 ) -> tuple[Tensor, ...]:

@@ -160,9 +160,7 @@ def _aminmax(input: Value, dim: int | None, keepdim: bool) -> Any:
     return return_type("aminmax", "min max")(*ends)
 
 
-def aminmax(
-    input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None
-) -> Any:
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The least and the greatest element, over all or along an axis."""
     found = _aminmax(input, dim, keepdim)
     for result, target in zip(found, out or (), strict=False):

@@ -1,4 +1,4 @@
-"""Writing parts of tensors: ``tensor[...] = value``, copies, and writes at positions and masks.
+"""Writing parts of tensors: ``tensor[...] = value``, and writes at positions and masks.
 
 What an index means is decided in ``indexing``.
 """
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from treadle.functions import movement, pointwise
+from treadle.functions.filling import copied, copy_into
 from treadle.functions.indexing import (
     apply_basic,
     check_flat,
@@ -22,17 +23,14 @@ from treadle.functions.indexing import (
 )
 from treadle.inplace import Plan, assign, planned, run_in_place
 from treadle.ir import build as b
-from treadle.ir.types import CPU, DType, bool_, int64, uint8
+from treadle.ir.types import CPU, bool_, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import cpp_name, number_for, scalar_name
 from treadle.tensor import Tensor
 
-__all__ = ["fill", "fill_", "index_put", "index_put_", "masked_scatter", "put", "zero_"]
-METHODS = (
-    "copy_ fill_ index_put index_put_ masked_fill_ masked_scatter masked_scatter_ put put_ zero_ "
-    "__delitem__"
-)
+__all__ = ["index_put", "index_put_", "masked_scatter", "put"]
+METHODS = "index_put index_put_ masked_fill_ masked_scatter masked_scatter_ put put_"
 
 _BOOL_COMBINES = {"add": "max", "mul": "min"}
 
@@ -45,95 +43,6 @@ def scatter_value(data: Value, index: Value, source: Value, axis: int, combine: 
         parts = b.cast(data, uint8), index, b.cast(source, uint8)
         return b.cast(b.scatter(*parts, axis, _BOOL_COMBINES.get(combine, combine)), bool_)
     return b.scatter(data, index, source, axis, combine)
-
-
-# -- copies and numbers --------------------------------------------------------------------------
-
-
-@operation("CopyBackwards", overwrites=True)
-def _copied(target: Value, source: Value) -> Value:
-    """The source in the target's shape and dtype."""
-    lead = source.ndim - target.ndim
-    if lead > 0 and set(source.shape[:lead]) <= {1}:
-        source = b.reshape(source, source.shape[lead:])
-    shape = b.broadcast_shapes(target.shape, source.shape)
-    if shape != target.shape:
-        raise RuntimeError(
-            f"output with shape {list(target.shape)} doesn't match the broadcast shape "
-            f"{list(shape)}"
-        )
-    return b.broadcast_to(b.cast(source, target.dtype), target.shape)
-
-
-def _filled(target: Value, value: Any) -> Value:
-    """The target's shape filled with a number."""
-    return filling(value, target.dtype, target)
-
-
-_fill = operation("FillBackward2", overwrites=True, numbers=True)(_filled)
-_fill_from = operation("FillBackward3", overwrites=True)(_filled)
-_fill_copy = operation("FillBackward0", overwrites=True, numbers=True)(_filled)
-_fill_copy_from = operation("FillBackward1", overwrites=True)(_filled)
-_zero = operation("ZeroBackward0", overwrites=True)(_filled)
-
-
-def filling(value: Any, dtype: DType, like: Value) -> Value:
-    """A number, or a value of one element, as a value of a shape."""
-    if isinstance(value, Value):
-        return b.broadcast_to(b.reshape(b.cast(value, dtype), ()), like.shape)
-    return b.full(like.shape, value, dtype, like.type.device)
-
-
-def copy_into(target: Tensor, source: Any) -> Tensor:
-    """Makes a tensor or a number the contents of a tensor, in place."""
-    if isinstance(source, Tensor):
-        if source is target:
-            return target
-        return assign(target, _copied.operation, (target, source), {})
-    if isinstance(source, (bool, int, float, complex)):
-        number = number_for(source, target.dtype)
-        return assign(target, _fill.operation, (target, number), {}, overlap=True)
-    raise TypeError(
-        f"fill_(): argument 'value' (position 1) must be Number, not {type_name(source)}"
-    )
-
-
-def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """Makes another tensor the contents, converted and broadcast."""
-    if not isinstance(src, (Tensor, bool, int, float, complex)):
-        raise TypeError(
-            f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}"
-        )
-    return copy_into(self, src)
-
-
-def fill_(self: Tensor, value: Any) -> Tensor:
-    """Fills with one number, which may be that of a 0-d tensor."""
-    if not isinstance(value, Tensor):
-        return copy_into(self, value)
-    _check_scalar(value)
-    return assign(self, _fill_from.operation, (self, value), {}, overlap=True)
-
-
-def fill(input: Tensor, value: Any) -> Tensor:
-    """A tensor of the same shape and dtype filled with one number."""
-    if isinstance(value, Tensor):
-        _check_scalar(value)
-        return _fill_copy_from(input, value)  # type: ignore[no-any-return]
-    return _fill_copy(input, number_for(value, input.dtype))  # type: ignore[no-any-return]
-
-
-def _check_scalar(value: Tensor) -> None:
-    if value.ndim:
-        raise RuntimeError(
-            "fill_ only supports 0-dimension value tensor but got tensor with "
-            f"{value.ndim} dimensions."
-        )
-
-
-def zero_(self: Tensor) -> Tensor:
-    """Fills with zeros."""
-    return assign(self, _zero.operation, (self, 0), {}, overlap=True)
 
 
 # -- tensor[...] = value -------------------------------------------------------------------------
@@ -190,8 +99,8 @@ def setitem(self: Tensor, key: Any, value: Any) -> None:
         run_in_place(_plan_indexed(view, left, value, False))
 
 
-def __delitem__(self: Tensor, key: Any) -> None:
-    """Always a TypeError: tensors do not shrink."""
+def delitem(self: Tensor, key: Any) -> None:
+    """``del tensor[key]``, which always is a TypeError."""
     raise TypeError("Tensor does not support deleting items")
 
 
@@ -282,9 +191,7 @@ def _index_items(input: Tensor, indices: Sequence[Tensor | None]) -> list[Tensor
         if index is not None and index.dtype in (bool_, uint8):
             left += [None] * (index.ndim - 1)
     if len(left) > input.ndim:
-        raise IndexError(
-            f"too many indices for tensor of dimension {input.ndim} (got {len(left)})"
-        )
+        raise IndexError(f"too many indices for tensor of dimension {input.ndim} (got {len(left)})")
     return left
 
 
@@ -301,7 +208,7 @@ def index_put(
     """
     left = _index_items(input, indices)
     if all(index is None for index in left):
-        return _copied, (input, values)
+        return copied, (input, values)
     return _plan_indexed(input, left, values, accumulate)
 
 
@@ -334,7 +241,7 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"{scalar_name(input.dtype)} and source.dtype = {scalar_name(source.dtype)}"
         )
     if index.shape.numel() != source.shape.numel():
-        raise RuntimeError(
+        raise IndexError(
             "put_(): Expected source and index to have the same number of elements, but got "
             f"source.numel() = {source.shape.numel()}, index.numel() = {index.shape.numel()}"
         )

@@ -273,21 +273,21 @@ class Table(NamedTuple):
 
     Attributes:
         data: the elements as [before, rows, after].
-        index: a row (i64) for each element of the broadcast index tensors, in [0, rows).
+        rows: a row (i64) for each element of the broadcast index tensors.
         shape: of what is taken: the axes before, those of the indices, those after.
         order: the axes of the tensor in the order of ``data``.
     """
 
     data: Value
-    index: Value
+    rows: Value
     shape: Shape
     order: tuple[int, ...]
 
     def places(self) -> Value:
         """The rows at every element of [before, indices, after]."""
         before, _, after = self.data.shape
-        count = self.index.type.numel
-        wide = b.reshape(self.index, (1, count, 1))
+        count = self.rows.type.numel
+        wide = b.reshape(self.rows, (1, count, 1))
         return b.broadcast_to(wide, (before, count, after))
 
 
@@ -371,7 +371,7 @@ def _taken(input: Value, index: Value) -> Value:
     if not index.type.numel:
         return empty_of(input, index.shape)
     flat = b.reshape(input, (input.type.numel,))
-    return _indexed.operation.body(flat, (index,), (0,))  # type: ignore[no-any-return]
+    return _indexed.operation.body(flat, (index,), (0,))
 
 
 @accepts_separate_out

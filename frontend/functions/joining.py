@@ -15,7 +15,7 @@ from treadle.ir import build as b
 from treadle.ir.types import CPU, DType
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.out_argument import accepts_out
+from treadle.out_argument import accepts_out, takes_tensor
 from treadle.promotion import promote_types
 from treadle.size import Size
 from treadle.tensor import Tensor, from_array
@@ -265,7 +265,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
                 f"{vector.ndim}"
             )
         if vector.dtype is not vectors[0].dtype:
-            raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")
+            raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     swap = indexing == "xy" and len(vectors) > 1
     if swap:
         vectors = (vectors[1], vectors[0], *vectors[2:])
@@ -302,6 +302,7 @@ def _chosen(input: Value, index: Value) -> Value:
     return b.reshape(b.gather(input, b.reshape(index, (rows * width,)), 0), index.shape)
 
 
+@takes_tensor
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Every choice of ``r`` elements of a vector in order, a row each."""
     _check_vector(input)

@@ -120,7 +120,7 @@ def _moment(name: str, run: Any, what: str) -> Any:
             raise TypeError(f"{name}() takes either 'unbiased' or 'correction', not both")
         result = run(input, dim, correction, keepdim)
         shape = tuple(input.shape)
-        if count_along(shape, axes_of(input, dim)) <= correction and math.prod(shape):
+        if count_along(shape, axes_of(input, dim)) <= correction:
             _warn(name)
         return result
 

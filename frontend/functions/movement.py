@@ -14,9 +14,10 @@ from treadle.functions.axes import axis_of, distinct_axes, extents, inferred_sha
 from treadle.functions.bits import reinterpreted
 from treadle.functions.slicing import select as select, slice_axis as slice_axis
 from treadle.ir import build as b
-from treadle.ir.types import DType, Shape, element_count
+from treadle.ir.types import DType, Shape, contiguous_strides, element_count
 from treadle.ir.value import Value
 from treadle.operation import operation
+from treadle.out_argument import takes_tensor
 from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 from treadle.views import View, reshaped_strides
@@ -56,6 +57,14 @@ def _reshaped_copy(input: Value, shape: Shape) -> Value:
     return b.reshape(input, shape)
 
 
+def _reshaped_layout(input: Tensor, target: Shape) -> View | None:
+    """How the elements lie under another shape; None where they must be copied."""
+    if input._view is None:
+        return View(target, contiguous_strides(target), 0)
+    strides = reshaped_strides(input._layout, target)
+    return None if strides is None else View(target, strides, input.storage_offset())
+
+
 def view(input: Tensor, *shape: Any, dtype: DType | None = None, size: Any = None) -> Tensor:
     """The same memory under another shape; RuntimeError where strides do not allow it.
 
@@ -70,13 +79,13 @@ def view(input: Tensor, *shape: Any, dtype: DType | None = None, size: Any = Non
     if not shape:
         raise TypeError("view() received an invalid combination of arguments - got ()")
     target = inferred_shape(extents(shape), input.numel())
-    strides = reshaped_strides(input._layout, target)
-    if strides is None:
+    layout = _reshaped_layout(input, target)
+    if layout is None:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one "
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
         )
-    return _reshaped(input, View(target, strides, input.storage_offset()), target)
+    return _reshaped(input, layout, target)
 
 
 def view_as(input: Tensor, other: Tensor) -> Tensor:
@@ -84,17 +93,18 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view(input, tuple(other.shape))
 
 
+@takes_tensor
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """The elements under another shape: a view where strides allow it, else a copy."""
     return _with_shape(input, inferred_shape(extents(shape), input.numel()))
 
 
 def _with_shape(input: Tensor, target: Shape) -> Tensor:
-    strides = reshaped_strides(input._layout, target)
-    if strides is None:
+    layout = _reshaped_layout(input, target)
+    if layout is None:
         copy: Tensor = _reshaped_copy(input, target)
         return copy
-    return _reshaped(input, View(target, strides, input.storage_offset()), target)
+    return _reshaped(input, layout, target)
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
@@ -102,6 +112,7 @@ def reshape_as(input: Tensor, other: Tensor) -> Tensor:
     return reshape(input, tuple(other.shape))
 
 
+@takes_tensor
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Axes from ``start_dim`` to ``end_dim`` joined into one."""
     start, end = axis_of(start_dim, input.ndim), axis_of(end_dim, input.ndim)
@@ -116,11 +127,13 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return _with_shape(input, (*shape[:start], joined, *shape[end + 1 :]))
 
 
+@takes_tensor
 def ravel(input: Tensor) -> Tensor:
     """All elements in one axis."""
     return _with_shape(input, (input.numel(),))
 
 
+@takes_tensor
 def unflatten(input: Tensor, dim: int, sizes: Sequence[int]) -> Tensor:
     """An axis split into several."""
     axis = axis_of(dim, input.ndim)
@@ -161,6 +174,7 @@ def _reordered(input: Tensor, dims: tuple[int, ...], run: Callable[..., Tensor])
     return run(input, layout, dims)
 
 
+@takes_tensor
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """Axes reordered."""
     given = extents(dims)
@@ -176,6 +190,7 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     return _reordered(input, order, _permuted)
 
 
+@takes_tensor
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes swapped."""
     first, second = axis_of(dim0, input.ndim), axis_of(dim1, input.ndim)
@@ -185,16 +200,19 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return _reordered(input, tuple(order), _transposed)
 
 
+@takes_tensor
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     """Two axes swapped: ``transpose`` under NumPy's name."""
     return transpose(input, axis0, axis1)
 
 
+@takes_tensor
 def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Two axes swapped: ``transpose`` under another name."""
     return transpose(input, dim0, dim1)
 
 
+@takes_tensor
 def t(input: Tensor) -> Tensor:
     """A matrix transposed; vectors and numbers as they are."""
     if input.ndim > 2:
@@ -214,12 +232,13 @@ def _conjugate(input: Tensor) -> Tensor:
     return input.conj() if input.dtype.is_complex else input
 
 
+@takes_tensor
 def adjoint(input: Tensor) -> Tensor:
     """Matrices transposed and conjugated."""
     return _conjugate(_matrices(input, "adjoint()"))
 
 
-def T(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+def T(input: Tensor) -> Tensor:  # PyTorch's name
     """All axes reversed; meant for matrices, a warning for others."""
     if input.ndim == 0:
         _warn(
@@ -235,7 +254,7 @@ def T(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
     return _reordered(input, tuple(reversed(range(input.ndim))), _permuted)
 
 
-def H(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+def H(input: Tensor) -> Tensor:  # PyTorch's name
     """A matrix transposed and conjugated."""
     if input.ndim not in (0, 2):
         raise RuntimeError(
@@ -247,7 +266,7 @@ def H(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
     return _conjugate(_matrices(input, "H"))
 
 
-def mT(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+def mT(input: Tensor) -> Tensor:  # PyTorch's name
     """Matrices transposed."""
     if not input.ndim:
         _warn(
@@ -256,7 +275,7 @@ def mT(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
     return _matrices(input, "mT")
 
 
-def mH(input: Tensor) -> Tensor:  # noqa: N802  # PyTorch's name
+def mH(input: Tensor) -> Tensor:  # PyTorch's name
     """Matrices transposed and conjugated."""
     if not input.ndim:
         _warn("Tensor.mH is deprecated on 0-D tensors. Consider using x.conj().")
@@ -267,6 +286,7 @@ def _warn(text: str) -> None:
     warnings.warn(text, UserWarning, stacklevel=3)
 
 
+@takes_tensor
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places, the rest kept in order."""
     sources = (source,) if isinstance(source, int) else tuple(source)
@@ -290,6 +310,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     return _reordered(input, tuple(order), _permuted)
 
 
+@takes_tensor
 def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
     """Axes moved to other places: ``movedim`` under NumPy's name."""
     return movedim(input, source, destination)
@@ -308,9 +329,9 @@ def expansion(size: Sequence[int], sizes: Sequence[int], input: Tensor) -> Shape
     lead = len(sizes) - len(size)
     if lead < 0:
         raise RuntimeError(
-            f"expand(torch.{scalar_name(input.dtype)}Tensor{{{list(size)}}}, size={list(sizes)}): the number of "
-            f"sizes provided ({len(sizes)}) must be greater or equal to the number of dimensions "
-            f"in the tensor ({len(size)})"
+            f"expand(torch.{scalar_name(input.dtype)}Tensor{{{list(size)}}}, size={list(sizes)}): "
+            f"the number of sizes provided ({len(sizes)}) must be greater or equal to the number "
+            f"of dimensions in the tensor ({len(size)})"
         )
     shape = []
     for axis, extent in enumerate(sizes):
@@ -343,6 +364,7 @@ def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
     return _expanded(input, View(shape, steps, offset), shape)
 
 
+@takes_tensor
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """Extents of 1 repeated without copying, up to a shape."""
     return expand(input, tuple(size))
@@ -363,6 +385,7 @@ def _unsqueezed(input: Value, shape: Shape) -> Value:
     return b.reshape(input, shape)
 
 
+@takes_tensor
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     """Without axes of extent 1: all of them, or those named."""
     size, stride, offset = input._layout
@@ -373,6 +396,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     return run(input, View(shape, tuple(stride[axis] for axis in kept), offset), shape)
 
 
+@takes_tensor
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A new axis of extent 1 before ``dim``."""
     size, stride, offset = input._layout

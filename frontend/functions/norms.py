@@ -84,7 +84,11 @@ def vector_norm(
 
 @accepts_out
 def norm(
-    input: Tensor, p: Any = "fro", dim: Dim = None, keepdim: bool = False, dtype: DType | None = None
+    input: Tensor,
+    p: Any = "fro",
+    dim: Dim = None,
+    keepdim: bool = False,
+    dtype: DType | None = None,
 ) -> Tensor:
     """The vector norm of order p (2 by default) over axes, or a matrix norm that p names."""
     axes = dim if dim is None or not isinstance(dim, int) else (dim,)

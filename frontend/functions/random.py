@@ -23,6 +23,7 @@ from treadle.out_argument import accepts_out
 from treadle.promotion import cpp_name, default_dtype, scalar_name
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
+from treadle.type_info import finfo
 
 __all__ = [
     "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
@@ -50,8 +51,9 @@ def drawing(body: Callable[..., random_numbers.Draw]) -> Callable[..., Tensor]:
     def call(*args: Any, generator: Generator | None = None) -> Tensor:
         source = default_generator if generator is None else generator
         if not isinstance(source, Generator):
+            name = _PUBLIC.get(body.__name__, body.__name__)
             raise TypeError(
-                f"{_PUBLIC.get(body.__name__, body.__name__)}() received an invalid combination of arguments - got "
+                f"{name}() received an invalid combination of arguments - got "
                 f"(generator={type(source).__name__})"
             )
         before = recorder.grad_enabled
@@ -70,7 +72,7 @@ def drawing(body: Callable[..., random_numbers.Draw]) -> Callable[..., Tensor]:
 def _real(dtype: DType, kernel: str) -> DType:
     """A floating or complex dtype; NotImplementedError for others, as PyTorch's kernel says."""
     if dtype.kind not in "fc":
-        raise NotImplementedError(f'"{kernel}" not implemented for \'{scalar_name(dtype)}\'')
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(dtype)}'")
     return dtype
 
 
@@ -215,12 +217,12 @@ def bounds_of(dtype: DType) -> tuple[int, int]:
     if dtype is bool_:
         return 0, 1
     if dtype.is_floating_point:
-        import ml_dtypes
-
-        greatest = int(float(ml_dtypes.finfo(dtype.numpy).max))
+        greatest = int(finfo(dtype).max)
         return -greatest, greatest
     bits = 8 * dtype.itemsize
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dtype.kind == "i" else (0, (1 << bits) - 1)
+    return (
+        (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if dtype.kind == "i" else (0, (1 << bits) - 1)
+    )
 
 
 @accepts_out

@@ -39,9 +39,7 @@ def parts(x: Value) -> list[Value]:
     """The slices of a value along its first axis."""
     ends = x.shape[1:]
     zeros = (0,) * len(ends)
-    return [
-        b.reshape(b.slice(x, (at, *zeros), (at + 1, *ends)), ends) for at in range(x.shape[0])
-    ]
+    return [b.reshape(b.slice(x, (at, *zeros), (at + 1, *ends)), ends) for at in range(x.shape[0])]
 
 
 def unit(state: Value, shape: Shape, dtype: DType) -> Draw:
@@ -201,9 +199,7 @@ def binomial(count: Value, probability: Value, state: Value) -> Draw:
     return b.select(b.ne(given, given), given, found), words
 
 
-def _binomial_by_rejection(
-    count: Value, p: Value, odds: Value, uniforms: list[Value]
-) -> Value:
+def _binomial_by_rejection(count: Value, p: Value, odds: Value, uniforms: list[Value]) -> Value:
     mean = b.maximum(b.mul(count, p), _SMALL_MEAN)
     deviation = b.sqrt(b.mul(mean, b.sub(1.0, p)))
     scale = b.add(b.mul(deviation, 2.53), 1.15)

@@ -17,7 +17,7 @@ from treadle.ir.types import Device, DType, bool_, complex128, float64, int64
 from treadle.ir.value import Value
 from treadle.layouts import check_layout
 from treadle.operation import operation
-from treadle.out_argument import write_out
+from treadle.out_argument import takes_tensor, write_out
 from treadle.promotion import default_dtype, scalar_name
 from treadle.tensor import Tensor, from_array
 
@@ -274,7 +274,8 @@ def _vander(x: Value, count: int, increasing: bool) -> Value:
     return b.concat(powers if increasing else powers[::-1], x.ndim)
 
 
-def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:  # noqa: N803
+@takes_tensor
+def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """Powers of a vector's elements in columns, the highest first unless ``increasing``."""
     if x.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")

@@ -16,6 +16,8 @@ from treadle.ir import build as b
 from treadle.ir.types import Shape, int32, int64
 from treadle.ir.value import Value
 from treadle.operation import operation
+from treadle.out_argument import takes_tensor
+from treadle.promotion import scalar_name
 from treadle.tensor import Tensor, from_array
 
 __all__ = [
@@ -31,6 +33,7 @@ def _flipped(input: Value, axes: tuple[int, ...]) -> Value:
     return b.flip(input, axes) if input.ndim else input
 
 
+@takes_tensor
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy reversed along axes."""
     chosen = extents((dims,) if dims is not None else axes)
@@ -38,6 +41,7 @@ def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     return made
 
 
+@takes_tensor
 def fliplr(input: Tensor) -> Tensor:
     """A copy with its columns reversed."""
     if input.ndim < 2:
@@ -45,6 +49,7 @@ def fliplr(input: Tensor) -> Tensor:
     return flip(input, 1)
 
 
+@takes_tensor
 def flipud(input: Tensor) -> Tensor:
     """A copy with its rows reversed."""
     if input.ndim < 1:
@@ -67,7 +72,7 @@ def _rolled(x: Value, axis: int, shift: int) -> Value:
 @operation("RollBackward0")
 def roll(input: Value, shifts: Any, dims: Any = ()) -> Value:
     """A copy whose elements moved along axes, those pushed out coming in at the other end."""
-    steps = extents((shifts,) if isinstance(shifts, (tuple, list)) else (shifts,))
+    steps = extents((shifts,))
     axes = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     if not steps:
         raise RuntimeError("`shifts` required")
@@ -85,8 +90,9 @@ def roll(input: Value, shifts: Any, dims: Any = ()) -> Value:
     return input
 
 
+@takes_tensor
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
-    """A copy turned by ``k`` right angles in the plane of two axes, from the first to the second."""
+    """A copy turned by ``k`` right angles from the first of two axes to the second."""
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
     if input.ndim < 2:
@@ -132,6 +138,7 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
     return made
 
 
+@takes_tensor
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """A copy repeated along the last axes."""
     times = extents(dims)
@@ -194,7 +201,8 @@ def _counts(repeats: Tensor) -> np.ndarray[Any, Any]:
     if repeats.ndim != 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if repeats.dtype not in (int32, int64):
-        raise RuntimeError("repeats has to be Long or Int tensor")
+        name = scalar_name(repeats.dtype)
+        raise NotImplementedError(f"\"repeat_interleave_cpu\" not implemented for '{name}'")
     counts = repeats.detach()._concrete()
     if counts.size and counts.min() < 0:
         raise RuntimeError("repeats can not be negative")
@@ -220,18 +228,14 @@ def constant_pad_nd(input: Value, pad: Sequence[int], value: Any = 0) -> Value:
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
             "Length of pad should be no more than twice the number of dimensions of the input. "
-            f"Pad length is {len(pad)} while the input has {input.ndim} dimensions."
+            f"Pad length is {len(pad)}while the input has {input.ndim}dimensions."
         )
     low, high = [0] * input.ndim, [0] * input.ndim
     for number in range(len(pad) // 2):
         axis = input.ndim - 1 - number
         low[axis], high[axis] = pad[2 * number], pad[2 * number + 1]
         if input.shape[axis] + low[axis] + high[axis] < 0:
-            raise RuntimeError(
-                f"The input size {input.shape[axis]}, plus negative padding {low[axis]} and "
-                f"{high[axis]} resulted in a negative output size, which is invalid. Check "
-                f"dimension {axis} of your input."
-            )
+            raise RuntimeError("narrow(): length must be non-negative.")
     number = float(value) if input.dtype.is_floating_point else input.dtype.numpy.type(value).item()
     return b.pad(input, low, high, value=number)
 

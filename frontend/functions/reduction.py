@@ -15,7 +15,7 @@ from treadle.ir import build as b
 from treadle.ir.types import DType, bool_, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.out_argument import accepts_out
+from treadle.out_argument import accepts_out, takes_tensor, write_out
 from treadle.promotion import as_float, scalar_name
 from treadle.tensor import Tensor
 
@@ -64,9 +64,14 @@ def _sum_all(input: Value, dtype: DType | None) -> Value:
     return _truth_sum(input, tuple(range(input.ndim)), False, dtype)
 
 
-@accepts_out
-def sum(input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None) -> Any:
-    """Sum over axes; integers and bool add up as int64."""
+@takes_tensor
+def sum(
+    input: Any, dim: Dim = None, keepdim: bool = False, *, dtype: DType | None = None,
+    out: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """Sum over axes; integers and bool add up as int64, everything as the dtype of ``out``."""
+    if out is not None:
+        return write_out(_sum_dims(input, dim, keepdim, dtype or out.dtype), out, (input,))
     if dim is None and not keepdim:
         return _sum_all(input, dtype)
     return _sum_dims(input, dim, keepdim, dtype)
@@ -137,16 +142,22 @@ def _prod(input: Value, dim: Dim, keepdim: bool, dtype: DType | None) -> Value:
     return b.prod(x, axes, keepdim)
 
 
-@accepts_out
+@takes_tensor
 def prod(
-    input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None
-) -> Any:
-    """Product over an axis or all; integers and bool multiply as int64."""
+    input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: DType | None = None,
+    out: Tensor | None = None,
+) -> Any:  # fmt: skip
+    """Product over an axis or all, by the rules of ``sum``."""
     if dim is not None and not isinstance(dim, int):
         raise TypeError(
             "prod() received an invalid combination of arguments - got (Tensor, "
-            f"{type(dim).__name__})"
+            f"{type(dim).__name__}), but expected one of:\n"
+            " * (Tensor input, *, torch.dtype dtype = None)\n"
+            " * (Tensor input, int dim, bool keepdim = False, *, torch.dtype dtype = None, Tensor "
+            "out = None)\n"
         )
+    if out is not None:
+        return write_out(_prod(input, dim, keepdim, dtype or out.dtype), out, (input,))
     return _prod(input, dim, keepdim, dtype)
 
 

@@ -21,12 +21,11 @@ from treadle.functions.random import (
     whole_numbers,
 )
 from treadle.inplace import inplace
-from treadle.ir import build as b
-from treadle.ir import ordering
+from treadle.ir import build as b, ordering
 from treadle.ir.types import DType, Shape, bool_, float32, float64, int64, significand_bits
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.out_argument import accepts_out
+from treadle.out_argument import accepts_out, write_out
 from treadle.promotion import cpp_name, scalar_name
 from treadle.tensor import Tensor
 
@@ -194,25 +193,26 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
     if not weights.numel():
         return
     if not ((weights >= 0) & (weights != float("inf"))).all().item():
-        raise RuntimeError(
-            "probability tensor contains either `inf`, `nan` or element < 0"
-        )
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
     if (weights.sum(-1) == 0).any().item():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 
-@accepts_out
 def multinomial(
     input: Tensor,
     num_samples: int,
     replacement: bool = False,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Categories drawn from each row of weights, which need not sum to one."""
     _check_weights(input, num_samples, replacement)
+    if out is not None and out.dtype is not int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {scalar_name(out.dtype)}")
     draw = _with_replacement if replacement else _without_replacement
-    return draw(input, int(num_samples), generator=generator)
+    drawn = draw(input, int(num_samples), generator=generator)
+    return drawn if out is None else write_out(drawn, out)
 
 
 # -- in place ------------------------------------------------------------------------------------
@@ -244,7 +244,9 @@ def _check_continuous(self: Tensor, name: str, shown: str) -> None:
         )
 
 
-def uniform_(self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any) -> Tensor:
+def uniform_(
+    self: Tensor, *bounds: Any, generator: Generator | None = None, **named: Any
+) -> Tensor:
     """Fills a tensor with uniform numbers in [from, to): by default in [0, 1)."""
     low, high = _bounds(bounds, named, 0.0, 1.0)
     if self.dtype.kind not in "f":
@@ -304,9 +306,7 @@ def _exponential_numbers(
     return b.cast(b.div(drawn, rate), dtype), words
 
 
-def exponential_(
-    self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
     """Fills a tensor with exponential numbers of rate ``lambd``."""
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
+from itertools import pairwise
 from operator import index as as_index
 from typing import Any
 
@@ -15,7 +16,7 @@ from treadle.functions.axes import axis_of
 from treadle.ir import build as b
 from treadle.ir.types import bool_
 from treadle.ir.value import Value
-from treadle.out_argument import accepts_out
+from treadle.out_argument import accepts_out, takes_tensor
 from treadle.tensor import Tensor
 from treadle.views import View
 
@@ -46,6 +47,7 @@ def _select_layout(layout: View, axis: int, index: int) -> View:
 _selected = view_operation("SelectBackward0")(_selected_value)
 
 
+@takes_tensor
 def select(input: Tensor, dim: int, index: int) -> Tensor:
     """The slice at one index of an axis, without that axis."""
     if not input.ndim:
@@ -82,6 +84,7 @@ def slice_axis(input: Tensor, dim: int, start: int | None, stop: int | None, ste
     return _sliced(input, layout, axis, first, last, step)
 
 
+@takes_tensor
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     """``length`` elements of an axis from ``start``."""
     if isinstance(start, Tensor):
@@ -114,7 +117,9 @@ def _diagonal(input: Value, first: int, second: int, row: int, column: int, coun
     moved = b.permute(input, [*others, first, second])
     rest, (rows, columns) = moved.shape[:-2], moved.shape[-2:]
     if not count:
-        return b.slice(b.reshape(moved, (*rest, rows * columns)), (0,) * (len(rest) + 1), (*rest, 0))
+        return b.slice(
+            b.reshape(moved, (*rest, rows * columns)), (0,) * (len(rest) + 1), (*rest, 0)
+        )
     flat = b.reshape(moved, (*rest, rows * columns))
     start = row * columns + column
     stop = start + (count - 1) * (columns + 1) + 1
@@ -122,6 +127,7 @@ def _diagonal(input: Value, first: int, second: int, row: int, column: int, coun
     return b.slice(flat, (*zeros, start), (*rest, stop), (*ones, columns + 1))
 
 
+@takes_tensor
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two axes as the last axis; ``offset`` above the main one."""
     first, second = axis_of(dim1, input.ndim), axis_of(dim2, input.ndim)
@@ -148,6 +154,7 @@ def _unfolded(input: Value, axis: int, size: int, step: int) -> Value:
     return b.windows(input, (axis,), (size,), (step,), (1,))
 
 
+@takes_tensor
 def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Windows of ``size`` elements along an axis, ``step`` apart; the window is the last axis."""
     axis = axis_of(dimension, input.ndim)
@@ -194,6 +201,7 @@ _split = views_operation("SplitBackward0")(_pieces)
 _split_with_sizes = views_operation("SplitWithSizesBackward0")(_pieces)
 
 
+@takes_tensor
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of an axis: of one size (the last may be smaller), or of given sizes."""
     if not isinstance(split_size_or_sections, int):
@@ -213,9 +221,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return _split(tensor, _split_layouts(tensor._layout, axis, sizes), axis, sizes)
 
 
-def split_with_sizes(
-    input: Tensor, split_sizes: Sequence[int], dim: int = 0
-) -> tuple[Tensor, ...]:
+@takes_tensor
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of an axis of given sizes."""
     if not input.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
@@ -235,6 +242,7 @@ def split_with_sizes(
     return _split_with_sizes(input, _split_layouts(input._layout, axis, sizes), axis, sizes)
 
 
+@takes_tensor
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """At most ``chunks`` pieces of equal size."""
     if not input.ndim:
@@ -254,13 +262,13 @@ def _apart(parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     return parts
 
 
-def unsafe_split(
-    tensor: Tensor, split_size_or_sections: Any, dim: int = 0
-) -> tuple[Tensor, ...]:
+@takes_tensor
+def unsafe_split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """``split`` whose results may be changed in place."""
     return _apart(split(tensor, split_size_or_sections, dim))
 
 
+@takes_tensor
 def unsafe_split_with_sizes(
     input: Tensor, split_sizes: Sequence[int], dim: int = 0
 ) -> tuple[Tensor, ...]:
@@ -268,11 +276,13 @@ def unsafe_split_with_sizes(
     return _apart(split_with_sizes(input, split_sizes, dim))
 
 
+@takes_tensor
 def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """``chunk`` whose results may be changed in place."""
     return _apart(chunk(input, chunks, dim))
 
 
+@takes_tensor
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None,
     sections: int | None = None,
@@ -300,8 +310,7 @@ def tensor_split(
         sizes = [small + (n < larger) for n in range(given)]
         return split_with_sizes(input, sizes, axis)
     bounds = [None, *(as_index(at) for at in given), None]
-    pieces = zip(bounds[:-1], bounds[1:], strict=True)
-    return tuple(slice_axis(input, axis, start, stop, 1) for start, stop in pieces)
+    return tuple(slice_axis(input, axis, start, stop, 1) for start, stop in pairwise(bounds))
 
 
 def _axis_split(name: str, least: int, axis_when: tuple[int, int], what: str) -> Any:
@@ -345,6 +354,7 @@ def _unbound(input: Value, axis: int) -> tuple[Value, ...]:
     return tuple(_selected_value(input, axis, index) for index in range(input.shape[axis]))
 
 
+@takes_tensor
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Every slice along an axis."""
     if not input.ndim:

@@ -12,8 +12,7 @@ from typing import Any
 from treadle.functions.axes import axis_of
 from treadle.functions.pointwise.arguments import not_implemented
 from treadle.ir import build as b
-from treadle.ir.ordering import argsort as positions_in_order
-from treadle.ir.ordering import first_positions
+from treadle.ir.ordering import argsort as positions_in_order, first_positions
 from treadle.ir.types import bool_, int64
 from treadle.ir.value import Value
 from treadle.operation import operation

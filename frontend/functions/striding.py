@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from treadle.functions import movement
+from treadle.functions import movement, pointwise
 from treadle.functions.aliasing import view_operation
 from treadle.functions.axes import check_extents, extents
 from treadle.ir import build as b
-from treadle.ir.types import Shape, TensorType, contiguous_strides, element_count
+from treadle.ir.types import contiguous_strides, element_count
 from treadle.ir.value import Value
 from treadle.layouts import innermost_channels, memory_format
 from treadle.operation import operation
+from treadle.out_argument import takes_tensor
 from treadle.tensor import Tensor, new_tensor, set_view_node
 from treadle.tracer.segment import recorder
 from treadle.views import TypedView, View, read, whole, write
@@ -32,6 +33,7 @@ def _as_strided_beyond(input: Value, memory: Value, layout: View, target: View) 
     return read(write(memory, input, layout), target)
 
 
+@takes_tensor
 def as_strided(
     input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
 ) -> Tensor:
@@ -165,23 +167,18 @@ def resize_as_(
 # -- copies --------------------------------------------------------------------------------------
 
 
-@operation("CloneBackward0")
-def _cloned(input: Value) -> Value:
-    return input
-
-
 def clone(input: Tensor, *, memory_format: memory_format | None = None) -> Tensor:
     """A copy that autograd follows."""
     if innermost_channels(memory_format, input.ndim):
         return _channels_innermost(input)
-    copy: Tensor = _cloned(input)
+    copy: Tensor = pointwise.clone(input)
     return copy
 
 
 def _channels_innermost(input: Tensor) -> Tensor:
     """A copy of [n, c, *space] whose channels lie innermost."""
     rank = input.ndim
-    moved: Tensor = _cloned(movement.permute(input, (0, *range(2, rank), 1)))
+    moved: Tensor = pointwise.clone(movement.permute(input, (0, *range(2, rank), 1)))
     return movement.permute(moved, (0, rank - 1, *range(1, rank - 1)))
 
 

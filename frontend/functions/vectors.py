@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from treadle.ir import build as b
+from treadle.ir import build as b, matrices as m
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import promoted, scalar_name
@@ -104,12 +104,27 @@ def _count_differences(x1: Value, x2: Value) -> Value:
     return b.sum(b.cast(b.ne(apart, 0), x1.dtype), (-1,))
 
 
+def _along_greatest(inputs: Any, outputs: Any, upstreams: Any) -> Any:
+    """As PyTorch's: every coordinate that is the greatest gets the whole gradient."""
+    x1, x2 = inputs
+    apart = _differences(x1, x2)
+    greatest = b.eq(b.abs(apart), b.broadcast_to(m.rows(outputs[0]), apart.shape))
+    slope = b.sign(apart) * b.broadcast_to(m.rows(upstreams[0]), apart.shape)
+    slope = b.select(greatest, slope, b.constant_like(slope, 0))
+    first, second = b.sum(slope, (-2,)), b.neg(b.sum(slope, (-3,)))
+    return m.summed(first, x1.shape), m.summed(second, x2.shape)
+
+
+@operation("CdistBackward0", vjp=_along_greatest)
+def _greatest_differences(x1: Value, x2: Value) -> Value:
+    _check_sets(x1, x2)
+    return b.max(b.abs(_differences(x1, x2)), (-1,))
+
+
 @operation("CdistBackward0")
 def _distances(x1: Value, x2: Value, p: float) -> Value:
     _check_sets(x1, x2)
     apart = b.abs(_differences(x1, x2))
-    if p == math.inf:
-        return b.max(apart, (-1,))
     if p == 1.0:
         return b.sum(apart, (-1,))
     total = b.sum(apart * apart if p == 2.0 else _power(apart, p), (-1,))
@@ -137,6 +152,8 @@ def cdist(
     # Distances of nothing are zeros, and so are the gradients.
     if p == 0 or not x1.numel() or not x2.numel():
         return _count_differences(x1, x2)
+    if p == math.inf:
+        return _greatest_differences(x1, x2)
     return _distances(x1, x2, float(p))
 
 

@@ -21,9 +21,7 @@ __all__ = [
 METHODS = "as_strided_scatter diagonal_scatter narrow_copy select_scatter slice_scatter"
 
 
-def _replaced(
-    input: Value, src: Value, size: Shape, stride: tuple[int, ...], offset: int
-) -> Value:
+def _replaced(input: Value, src: Value, size: Shape, stride: tuple[int, ...], offset: int) -> Value:
     return views.write(input, b.cast(src, input.dtype), View(size, stride, offset))
 
 

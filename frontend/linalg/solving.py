@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from treadle.ir import build as b, matrices as m
-from treadle.ir.types import Shape, float64, int64
+from treadle.ir.types import float64, int64
 from treadle.ir.value import Value
 from treadle.linalg import checks
 from treadle.operation import operation
@@ -145,14 +145,6 @@ def triangular_solve(
     return _plain_triangular(b, A, upper, transpose, unitriangular)
 
 
-def _summed(g: Value, shape: Shape) -> Value:
-    """A gradient summed over the axes that were broadcast."""
-    batch = g.ndim - len(shape)
-    g = b.sum(g, tuple(range(batch))) if batch else g
-    repeated = [axis for axis, extent in enumerate(shape) if g.shape[axis] != extent]
-    return b.sum(g, repeated, keepdim=True) if repeated else g
-
-
 def _cholesky_solve_gradient(inputs: Any, outputs: Any, upstreams: Any, *, upper: bool) -> Any:
     """As PyTorch's: of the whole factor, though one triangle is all that is read."""
     B, L = inputs
@@ -160,7 +152,7 @@ def _cholesky_solve_gradient(inputs: Any, outputs: Any, upstreams: Any, *, upper
     both = m.dot(right, m.adjoint(outputs[0]))
     both = b.neg(b.add(both, m.adjoint(both)))
     found = m.dot(L, both) if upper else m.dot(both, L)
-    return _summed(right, B.shape), _summed(found, L.shape)
+    return m.summed(right, B.shape), m.summed(found, L.shape)
 
 
 def _cholesky_inverse_gradient(inputs: Any, outputs: Any, upstreams: Any, *, upper: bool) -> Any:
@@ -318,7 +310,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     solution, residuals = _least_squares(A, B, rcond)
     rank, values = _rank(A, B, rcond)
     rows, columns = A.shape[-2:]
-    full = driver == "gels" or bool((rank == columns).all())
+    full = driver == "gels" or (driver != "gelsy" and bool((rank == columns).all()))
     if rows <= columns or not full:
         residuals = _no_residuals(residuals)
     if driver == "gels":

@@ -151,7 +151,7 @@ def plain_svd(input: Any, some: bool = True, compute_uv: bool = True) -> Any:
             f"{input.ndim} dimensions instead"
         )
     if not compute_uv:
-        batch, rows, columns = input.shape[:-2], *input.shape[-2:]
+        batch, (rows, columns) = input.shape[:-2], input.shape[-2:]
         u, v = (_zeros(input, (*batch, n, n)) for n in (rows, columns))
         return _PlainSvd(u, svdvals(input), v)
     u, s, vh = svd(input, full_matrices=not some)

@@ -29,9 +29,7 @@ def filled(input: Tensor, mask: Tensor | None, number: Any) -> Tensor:
     """The input with a number where the mask is False."""
     if mask is None:
         return input
-    found: Tensor = pointwise.where(
-        expanded_mask(input, mask), input, input.new_full((), number)
-    )
+    found: Tensor = pointwise.where(expanded_mask(input, mask), input, input.new_full((), number))
     return found
 
 

@@ -204,5 +204,3 @@ def std(
     variance = _variance(input, dim, unbiased, correction, keepdim, dtype, mask)
     found: Tensor = pointwise.sqrt(variance)
     return found
-
-

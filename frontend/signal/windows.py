@@ -30,7 +30,7 @@ Array = npt.NDArray[np.float64]
 
 def _made(
     name: str,
-    M: int,  # noqa: N803  # PyTorch's name
+    M: int,  # PyTorch's name
     values: Callable[[], Array],
     dtype: DType | None,
     layout: Any,
@@ -48,11 +48,11 @@ def _made(
     return require_grad(from_array(window.astype(kind.numpy), device_of(device)), requires_grad)
 
 
-def _positions(M: int) -> Array:  # noqa: N803
+def _positions(M: int) -> Array:
     return np.arange(M, dtype=np.float64)
 
 
-def _period(M: int, sym: bool) -> int:  # noqa: N803
+def _period(M: int, sym: bool) -> int:
     """Steps from the first sample to where the window repeats."""
     return M - 1 if sym else M
 
@@ -121,7 +121,7 @@ def kaiser(
     return _made("kaiser", M, values, dtype, layout, device, requires_grad)
 
 
-def kaiser_values(M: int, beta: float, sym: bool) -> Array:  # noqa: N803
+def kaiser_values(M: int, beta: float, sym: bool) -> Array:
     """The numbers of a Kaiser window."""
     if M == 1:
         return np.ones(1)
@@ -145,7 +145,7 @@ def bartlett(
     return _made("bartlett", M, values, dtype, layout, device, requires_grad)
 
 
-def cosine_sum(M: int, coefficients: Iterable[float], sym: bool) -> Array:  # noqa: N803
+def cosine_sum(M: int, coefficients: Iterable[float], sym: bool) -> Array:
     """a0 - a1 cos(x) + a2 cos(2x) - ... over one period."""
     if M == 1:
         return np.ones(1)
@@ -185,7 +185,7 @@ def general_hamming(
 
 def _of_coefficients(name: str, coefficients: list[float]) -> Callable[..., Tensor]:
     def function(
-        M: int, *, sym: bool = True, dtype: DType | None = None, layout: Any = strided,  # noqa: N803
+        M: int, *, sym: bool = True, dtype: DType | None = None, layout: Any = strided,
         device: Any = None, requires_grad: bool = False,
     ) -> Tensor:  # fmt: skip
         return general_cosine(

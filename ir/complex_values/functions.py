@@ -57,12 +57,19 @@ def log1p(z: Value) -> Value:
     return complex(b.select(near, b.log1p(square) * 0.5, far), angle(shifted))
 
 
-def _log_to(base: float) -> Callable[[Value], Value]:
-    def logarithm(z: Value) -> Value:
-        real, imag = parts(log(z))
-        return complex(real / math.log(base), imag / math.log(base))
+def _log_to(base: float, z: Value) -> Value:
+    real, imag = parts(log(z))
+    return complex(real / math.log(base), imag / math.log(base))
 
-    return logarithm
+
+def log2(z: Value) -> Value:
+    """log z / log 2."""
+    return _log_to(2.0, z)
+
+
+def log10(z: Value) -> Value:
+    """log z / log 10."""
+    return _log_to(10.0, z)
 
 
 def _copysign(size: Value, sign: Value) -> Value:
@@ -154,15 +161,31 @@ def atanh(z: Value) -> Value:
     return complex(size, b.atan2(imag * 2.0, apart * (1.0 + real) - imag * imag) * 0.5)
 
 
-def _turned(function: Callable[[Value], Value]) -> Callable[[Value], Value]:
+def _turned(function: Callable[[Value], Value], z: Value) -> Value:
     """f(iz) / i: from hyperbolic functions to circular ones and back."""
+    real, imag = parts(z)
+    result, other = parts(function(complex(-imag, real)))
+    return complex(other, -result)
 
-    def turned(z: Value) -> Value:
-        real, imag = parts(z)
-        result, other = parts(function(complex(-imag, real)))
-        return complex(other, -result)
 
-    return turned
+def tan(z: Value) -> Value:
+    """tanh(iz) / i."""
+    return _turned(tanh, z)
+
+
+def sinh(z: Value) -> Value:
+    """sin(iz) / i."""
+    return _turned(sin, z)
+
+
+def atan(z: Value) -> Value:
+    """atanh(iz) / i."""
+    return _turned(atanh, z)
+
+
+def asinh(z: Value) -> Value:
+    """asin(iz) / i."""
+    return _turned(asin, z)
 
 
 def pow(x: Value, y: Value) -> Value:
@@ -178,8 +201,3 @@ def pow(x: Value, y: Value) -> Value:
     nothing, one = (b.constant_like(x, number) for number in (0.0, 1.0))
     of_nothing = select(eq(y, nothing), one, nothing)
     return select(eq(x, nothing), of_nothing, exp(mul(y, log(x))))
-
-
-log2, log10 = _log_to(2.0), _log_to(10.0)
-tan, sinh = _turned(tanh), _turned(sin)
-asinh, atan = _turned(asin), _turned(atanh)

@@ -88,7 +88,10 @@ class Program:
 
     def _times(self, value: Value) -> int:
         """How often a kernel stores a value; an update is made once, in one memory, and copied."""
-        return 1 if costs.start_of_update(value) is not None else max(self.copies[value], 1)
+        made = len(self.items.get(value, ()))
+        if not made and costs.start_of_update(value) is not None:
+            return 1
+        return max(self.copies[value] - made, 1)
 
     def _operand(self, value: Value) -> Value:
         if value in self.items:

@@ -12,8 +12,8 @@ from functools import cached_property, lru_cache
 
 from treadle.ir.access import MOVEMENTS, Position, accesses, same_elements
 from treadle.ir.fusion import costs
-from treadle.ir.ops.kernel import ITEM
 from treadle.ir.index import Var, dynamic, variable
+from treadle.ir.ops.kernel import ITEM
 from treadle.ir.types import Shape, element_count
 from treadle.ir.value import LoopClass, Value
 

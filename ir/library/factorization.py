@@ -62,11 +62,12 @@ def each(
         try:
             return [*compute(*matrices), np.int32(0)]
         except np.linalg.LinAlgError:
-            return failed(*matrices)
+            *found, code = failed(*matrices)
+            return [*found, np.int32(code)]
 
     rows = map(attempt, zip(*flat, strict=True))
     columns = [np.stack(list(map(np.asarray, column))) for column in zip(*rows, strict=True)]
-    return [column.reshape(*batch, *column.shape[1:]) for column in columns]
+    return [column.reshape((*batch, *column.shape[1:])) for column in columns]
 
 
 # --- Cholesky -------------------------------------------------------------------------------------
@@ -78,7 +79,13 @@ def _cholesky_types(types: Sequence[TensorType], _options: Options) -> Sequence[
 
 
 def _cholesky(arrays: Sequence[Array], _options: Options) -> Sequence[Array]:
-    return each(lambda a: (np.linalg.cholesky(a),), arrays, _part_of_cholesky)
+    def compute(a: Array) -> Sequence[Array]:
+        factor = np.linalg.cholesky(a)
+        if np.isnan(factor).any():
+            raise np.linalg.LinAlgError
+        return [factor]
+
+    return each(compute, arrays, _part_of_cholesky)
 
 
 def _part_of_cholesky(a: Array) -> Sequence[Any]:
@@ -337,6 +344,7 @@ def _lapack(names: tuple[str, ...], array: Array) -> Any:
 
 def _ldl_types(types: Sequence[TensorType], _options: Options) -> Sequence[TensorType]:
     batch, order = square(types[0])
+    _lapack((), np.empty(0))  # missing, it is missed where the call is recorded
     return [
         types[0],
         types[0]._replace(dtype=int32, shape=(*batch, order)),

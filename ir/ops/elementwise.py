@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from treadle.ir.ops import special
 from treadle.ir.errors import UnsupportedDTypeError
+from treadle.ir.ops import special
 from treadle.ir.types import DType, TensorType, bfloat16, bool_
 from treadle.ir.value import Array, Attributes, LoopClass, Op, device_of
 

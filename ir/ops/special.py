@@ -40,10 +40,7 @@ def _erfinv(x: float) -> float:
     middle = 2 / (math.pi * 0.147) + logarithm / 2
     y = math.sqrt(max(math.sqrt(middle * middle - logarithm / 0.147) - middle, 0.0))
     for _ in range(4):
-        if size < 0.5:
-            error = math.erf(y) - size
-        else:
-            error = (1 - size) - math.erfc(y)
+        error = math.erf(y) - size if size < 0.5 else (1 - size) - math.erfc(y)
         step = error / (2 / math.sqrt(math.pi) * math.exp(-y * y))
         y -= step / (1 + y * step)
     return math.copysign(y, x)

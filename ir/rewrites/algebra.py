@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import ml_dtypes
 import numpy as np
 
 from treadle.ir import build as b
@@ -15,7 +14,7 @@ from treadle.ir.constants import constant_of, number_of
 from treadle.ir.ops import elementwise as e
 from treadle.ir.rewriter import Exactness, Rule
 from treadle.ir.rewrites.constants import full_like, is_number
-from treadle.ir.types import DType, bool_, significand_bits
+from treadle.ir.types import DType, bool_, float_limits, significand_bits
 from treadle.ir.value import Op, Value, make
 
 
@@ -95,7 +94,7 @@ def _reciprocal(number: float, dtype: DType) -> float | None:
     """1 / number where both are normal powers of two of the dtype."""
     if not math.isfinite(number) or number == 0 or abs(math.frexp(number)[0]) != 0.5:
         return None
-    info = ml_dtypes.finfo(dtype.numpy)
+    info = float_limits(dtype.numpy)
     reciprocal = 1.0 / number
     smallest, greatest = float(info.tiny), float(info.max)
     return reciprocal if smallest <= abs(reciprocal) <= greatest else None

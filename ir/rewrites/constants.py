@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import ml_dtypes
 import numpy as np
 
 from treadle.ir import build as b
@@ -17,12 +16,12 @@ from treadle.ir.constants import constant_of, number_of, scalar_of
 from treadle.ir.ops import TABLE, elementwise as e, indexing as i, movement as m, reduction as r
 from treadle.ir.ops.source import IOTA
 from treadle.ir.rewriter import Rule
-from treadle.ir.types import DType, Scalar, TensorType, significand_bits
+from treadle.ir.types import DType, Scalar, TensorType, float_limits, significand_bits
 from treadle.ir.value import LoopClass, Op, Value
 
 _ROUNDED_EXACTLY: tuple[Op, ...] = (
     e.NEG, e.ABS, e.SIGN, e.SQRT, e.FLOOR, e.CEIL, e.ROUND, e.TRUNC, e.NOT,
-    e.ADD, e.SUB, e.MUL, e.DIV, e.MAXIMUM, e.MINIMUM, e.AND, e.OR, e.XOR,
+    e.ADD, e.SUB, e.MUL, e.DIV, e.FMOD, e.MAXIMUM, e.MINIMUM, e.AND, e.OR, e.XOR,
     e.EQ, e.NE, e.LT, e.LE, e.GT, e.GE, e.SELECT, e.CAST, e.BITCAST,
 )  # fmt: skip
 _EXACT_ON_INTEGERS: tuple[Op, ...] = (e.POW, e.REMAINDER, e.SHL, e.SHR)
@@ -138,7 +137,7 @@ def _sum(value: Value) -> Value | None:
     total_number = float(number) * count
     if odd * count > 1 << significand_bits(value.dtype):
         return None
-    if abs(total_number) > float(ml_dtypes.finfo(value.dtype.numpy).max):
+    if abs(total_number) > float(float_limits(value.dtype.numpy).max):
         return None
     return full_like(value, total_number)
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from treadle.ir import build as b
 from treadle.ir.constants import constant_of, number_of
-from treadle.ir.ops import indexing as i
-from treadle.ir.ops import movement as m
+from treadle.ir.ops import indexing as i, movement as m
 from treadle.ir.rewriter import Rule
 from treadle.ir.types import contiguous_strides, int64
 from treadle.ir.value import Value

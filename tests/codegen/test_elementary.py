@@ -156,7 +156,7 @@ SPECIAL: dict[str, list[tuple[float, float]]] = {
     "erfc": [(0, 1), (-0.0, 1), (math.inf, 0), (-math.inf, 2), (100, 0)],
     "erfcx": [(0, 1), (math.inf, 0), (-math.inf, math.inf), (-100, math.inf)],
     "erfinv": [(0, 0), (-0.0, -0.0), (1, math.inf), (-1, -math.inf), (2, math.nan)],
-    "lgamma": [(1, 0), (2, 0), (0, math.inf), (-0.0, math.inf), (-3, math.inf), (-math.inf, math.inf)],
+    "lgamma": [(1, 0), (2, 0), (0, math.inf), (-3, math.inf), (-math.inf, math.inf)],
     "digamma": [(0, -math.inf), (-0.0, math.inf), (-2, math.nan), (math.inf, math.inf)],
 }
 

@@ -63,11 +63,14 @@ def kinds(kernel: Kernel) -> str:
     return str(kernel.body)
 
 
-def test_a_cpu_takes_few_rows_element_by_element_and_many_in_lanes() -> None:
-    few = run(lambda i: b.cumsum(i.of(2, 400), 1), AVX2)
-    many = run(lambda i: b.cumsum(i.of(50, 400), 1), AVX2)
-    assert str(LoopKind.LANES) not in kinds(few)
-    assert str(LoopKind.LANES) in kinds(many)
+def test_a_cpu_takes_rows_element_by_element_but_for_expensive_work_and_columns() -> None:
+    rows = run(lambda i: b.cumsum(i.of(50, 400), 1), AVX2)
+    expensive = run(lambda i: b.cumsum(b.tanh(b.exp(i.of(50, 40))), 1), AVX2)
+    columns = run(lambda i: b.cumsum(i.of(400, 50), 0), AVX2)
+    assert str(LoopKind.LANES) not in kinds(rows)
+    assert str(LoopKind.UNROLL) in kinds(rows)
+    assert str(LoopKind.LANES) in kinds(expensive)
+    assert str(LoopKind.LANES) in kinds(columns)
 
 
 @pytest.mark.parametrize("target", ["avx2", "cuda"])

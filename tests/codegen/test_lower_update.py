@@ -50,8 +50,11 @@ BODIES = {
     },
     "scatter a vector by set": lambda i: b.scatter(i.of(30), i.index(30, 50), i.of(50), 0, "set"),
     "scatter whole rows by set": lambda i: b.scatter(
-        i.of(12, 20), b.broadcast_to(b.reshape(i.index(12, 40), (40, 1)), (40, 20)), i.of(40, 20),
-        0, "set",
+        i.of(12, 20),
+        b.broadcast_to(b.reshape(i.index(12, 40), (40, 1)), (40, 20)),
+        i.of(40, 20),
+        0,
+        "set",
     ),
     "overlapping view": lambda i: b.view_update(i.of(20), i.of(3, 4), (3, 4), (3, 2), 1),
 }

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from tests.frontend.agreement import check
 
@@ -19,6 +18,7 @@ Draw = Callable[[Any], Any]
 # An item of a key: a function of the library that makes it.
 Item = Callable[[Any], Any]
 
+KINDS = ["int", "slice", "slice", "none", "tensor", "tensor", "list", "mask", "numpy"]
 SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple)
 
 
@@ -53,7 +53,7 @@ def keys(draw: Draw, shape: tuple[int, ...]) -> list[Item]:
     at = 0
     while at < len(shape) and draw(st.integers(0, 4)):
         extent = shape[at]
-        kind = draw(st.sampled_from("int slice slice none tensor tensor list mask numpy".split()))
+        kind = draw(st.sampled_from(KINDS))
         if kind == "none":
             items.append(constant(draw(st.sampled_from([None, None, None, True, False]))))
             continue
@@ -148,7 +148,9 @@ def test_writing_any_index_gives_pytorchs_contents_and_gradients(
             y[key] += new
         elif action == "put":
             index = key if isinstance(key, tuple) else (key,)
-            index = tuple(torch.tensor(i) if isinstance(i, (list, np.ndarray)) else i for i in index)
+            index = tuple(
+                torch.tensor(i) if isinstance(i, (list, np.ndarray)) else i for i in index
+            )
             if not index or not all(isinstance(i, torch.Tensor) for i in index):
                 return "not for index_put"
             y.index_put_(index, new, accumulate=True)

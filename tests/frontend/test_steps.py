@@ -279,3 +279,39 @@ def test_unread_inputs_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         total += treadle.tensor(np.ones(1000, np.float32)).sum()
     assert treadle.statistics().program_runs - runs >= 4
     assert total.item() == 100_000.0
+
+
+def _write_row(x: Any, row: int) -> None:
+    x[row] = 2.0
+
+
+def _write_column(x: Any, row: int) -> None:
+    x[:, row % 8] = 3.0
+
+
+def _write_block(x: Any, row: int) -> None:
+    x[row : row + 3, 1:4] = 5.0
+
+
+def _add_to_row(x: Any, row: int) -> None:
+    x[row] += 1.0
+
+
+@pytest.mark.parametrize("write", [_write_row, _write_column, _write_block, _add_to_row])
+def test_a_write_whose_place_changes_every_step_stops_compiling(
+    write: Callable[[Any, int], None],
+) -> None:
+    x = treadle.zeros(64, 9)
+    expected = np.zeros((64, 9), np.float32)
+    treadle.synchronize()
+    rows = iter(range(12))
+
+    def step() -> None:
+        row = next(rows)
+        write(x, row)
+        write(expected, row)
+        treadle.synchronize()
+
+    compiled = [count for _runs, count in runs_and_compilations(step, 12)]
+    assert sum(compiled[6:]) == 0
+    np.testing.assert_array_equal(x.numpy(), expected)

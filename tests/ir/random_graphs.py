@@ -1,6 +1,7 @@
 """A hypothesis strategy of small random graphs, and arrays to run them on; not a test file.
 
-Graphs hold elementwise ops, movement, reductions, contractions and indexing over four dtypes.
+Graphs hold elementwise ops, movement, reductions, contractions, indexing, scans and sorts over four
+dtypes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from treadle.ir import build as b
+from treadle.ir import build as b, ordering
 from treadle.ir.graph import Graph, input_value
 from treadle.ir.pass_check import random_array
 from treadle.ir.types import DType, TensorType, bool_, float32, float64, int64
@@ -241,6 +242,27 @@ def _index(draw: Draw, x: Value, _values: list[Value]) -> Value:
     return b.scatter(base, index, taken, axis, combine)
 
 
+def _scan(draw: Draw, x: Value, _values: list[Value]) -> Value:
+    if not x.ndim:
+        return x
+    axis, reverse = _axis(draw, x), draw(st.booleans())
+    ops = [b.cummax, b.cummin, *([b.cumsum, b.cumprod] if x.dtype is not bool_ else [])]
+    if x.dtype.kind == "f" and draw(st.booleans()):
+        return b.recurrence(b.minimum(b.maximum(x, -1.0), 1.0), x, axis, reverse)
+    made: Value = draw(st.sampled_from(ops))(x, axis, reverse)
+    return made
+
+
+def _sort(draw: Draw, x: Value, _values: list[Value]) -> Value:
+    if not x.ndim:
+        return x
+    axis, descending = _axis(draw, x), draw(st.booleans())
+    if draw(st.booleans()):
+        return ordering.sorted_values(x, axis, descending)
+    order = ordering.argsort(x, axis, descending)
+    return b.gather(x, order, axis) if draw(st.booleans()) and x.type.numel else order
+
+
 def _contract(draw: Draw, x: Value, _values: list[Value]) -> Value:
     if x.ndim < 2 or x.dtype is bool_ or draw(st.booleans()):
         return _convolve(draw, x)
@@ -277,4 +299,6 @@ _STEPS: tuple[Callable[[Draw, Value, list[Value]], Value], ...] = (
     _reduce,
     _position,
     _index,
+    _scan,
+    _sort,
 )

@@ -158,6 +158,26 @@ CASES: dict[str, list[tuple[Callable[..., Value], tuple[Array, ...]]]] = {
             ((3, 5), (1, 2), ((1, 2), ((3, 0), (-1, -1)), (2, 1), (2, 1))),
         ]
     ],
+    "cumsum": [
+        (lambda x: b.cumsum(x, 1), (normal(2, 3, 2),)),
+        (lambda x: b.cumsum(x, 0, True), (normal(4),)),
+    ],
+    "cumprod": [
+        (lambda x: b.cumprod(x, 1), (normal(2, 4),)),
+        (lambda x: b.cumprod(x, 1), (WITH_ZEROS,)),
+        (lambda x: b.cumprod(x, 1, True), (WITH_ZEROS,)),
+        (lambda x: b.cumprod(x, 1), (normal(2, 0),)),
+    ],
+    "cummax": [
+        (lambda x: b.cummax(x, 1), (normal(2, 5),)),
+        (lambda x: b.cummax(x, 0, True), (normal(5, 2),)),
+    ],
+    "cummin": [(lambda x: b.cummin(x, 1), (normal(2, 5),))],
+    "recurrence": [
+        (lambda x, y: b.recurrence(x, y, 1), (normal(2, 4), normal(2, 4, seed=1))),
+        (lambda x, y: b.recurrence(x, y, 0, True), (normal(4), normal(4, seed=1))),
+        (lambda x: b.recurrence(x, x, 0), (normal(4),)),
+    ],
     "gather": [(lambda x, i: b.gather(x, i, 0), (normal(3, 4), INDEX))],
     "scatter": [
         (lambda x, i, y: b.scatter(x, i, y, 0, "set"), (normal(3, 4), DISTINCT, normal(2, 3))),
@@ -189,7 +209,10 @@ def test_each_rule_matches_finite_differences(name: str) -> None:
         check_gradient(build, *arrays)
 
 
-SECOND = ["mul", "div", "pow", "tanh", "erf", "atan2", "lgamma", "prod", "dot", "conv", "gather", "windows", "max"]
+SECOND = [
+    "mul", "div", "pow", "tanh", "erf", "atan2", "lgamma", "prod", "dot", "conv", "gather", "windows",
+    "max",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SECOND)

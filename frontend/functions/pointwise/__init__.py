@@ -12,22 +12,47 @@ from treadle.functions.pointwise import (
     elementary,
     extremes,
     logic,
+    powers,
     rounding,
     selection,
     signs,
 )
 from treadle.functions.pointwise.arithmetic import *
-from treadle.functions.pointwise.arithmetic import rdiv as rdiv, rfloordiv as rfloordiv
+from treadle.functions.pointwise.arithmetic import rdiv as rdiv
 from treadle.functions.pointwise.comparison import *
 from treadle.functions.pointwise.elementary import *
 from treadle.functions.pointwise.extremes import *
 from treadle.functions.pointwise.logic import *
+from treadle.functions.pointwise.powers import *
 from treadle.functions.pointwise.rounding import *
 from treadle.functions.pointwise.selection import *
-from treadle.functions.pointwise.selection import convert as convert, where_method as where_method
+from treadle.functions.pointwise.selection import (
+    clone as clone,
+    convert as convert,
+    where_method as where_method,
+)
 from treadle.functions.pointwise.signs import *
 
-_FAMILIES = (arithmetic, elementary, rounding, signs, extremes, comparison, logic, selection)
-__all__ = [name for family in _FAMILIES for name in family.__all__]  # noqa: PLE0604
+_FAMILIES = (
+    arithmetic,
+    powers,
+    elementary,
+    rounding,
+    signs,
+    extremes,
+    comparison,
+    logic,
+    selection,
+)
+__all__ = [name for family in _FAMILIES for name in family.__all__]
 METHODS = " ".join(family.METHODS for family in _FAMILIES)
+# Whose in-place form is a function of the package as well, as ``torch.sin_`` is.
+IN_PLACE_FUNCTIONS = (
+    "abs", "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "asin",
+    "asinh", "atan", "atanh", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "cos", "cosh",
+    "deg2rad", "erf", "erfc", "exp", "exp2", "expm1", "fix", "floor", "frac", "gcd", "i0", "lcm",
+    "ldexp", "log", "log10", "log1p", "log2", "logit", "nan_to_num", "neg", "negative", "rad2deg",
+    "reciprocal", "relu", "round", "rsqrt", "sigmoid", "sin", "sinc", "sinh", "sqrt", "square",
+    "tan", "tanh", "trunc", "xlogy",
+)  # fmt: skip
 INPLACE = " ".join(family.INPLACE for family in _FAMILIES)

@@ -5,11 +5,11 @@ A number may stand for a tensor only where a signature says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from treadle.ir import build as b
-from treadle.ir.types import bool_
+from treadle.ir.types import NARROW_FLOATS, bool_, float32
 from treadle.ir.value import Value
 from treadle.promotion import promoted, result_type, scalar_name
 
@@ -84,10 +84,21 @@ def not_implemented(input: Value, kernel: str) -> NotImplementedError:
     return NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(input.dtype)}'")
 
 
+def rounded_once(build: Callable[..., Value]) -> Callable[..., Value]:
+    """Several steps on floats of two bytes in float32, so that only the result is rounded."""
+
+    def evaluate(*operands: Value) -> Value:
+        dtype = operands[0].dtype
+        if dtype not in NARROW_FLOATS:
+            return build(*operands)
+        return b.cast(build(*(b.cast(x, float32) for x in operands)), dtype)
+
+    return evaluate
+
+
 def promoted_floats(function: str, input: Any, other: Any) -> tuple[Value, Value]:
     """Two tensors in their common dtype, which must be floating."""
     x, y = promoted(input, other)
     if not x.dtype.is_floating_point:
         raise not_implemented(x, f"{function}_cpu")
     return x, y
-

@@ -1,4 +1,4 @@
-"""Sums, products, quotients, remainders and powers.
+"""Sums, products, quotients and remainders.
 
 Python numbers among the arguments count as 0-d tensors of their category.
 """
@@ -11,34 +11,53 @@ from typing import Any
 
 from treadle.functions.pointwise.arguments import (
     arithmetic_operands,
+    is_number,
     need_signature,
     need_tensors,
     not_implemented,
     refuse_bool,
+    rounded_once,
+    type_of,
 )
-from treadle.functions.pointwise.elementary import reciprocal
-from treadle.functions.pointwise.gradients import no_derivative, reduced_to
+from treadle.functions.pointwise.gradients import both, no_derivative, reduced_to
 from treadle.ir import build as b
-from treadle.ir import gradients
 from treadle.ir.constants import number_of
-from treadle.ir.types import DType, bool_, complex128, float64
+from treadle.ir.types import bool_
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import promoted
 
 __all__ = [
-    "add", "addcdiv", "addcmul", "div", "divide", "float_power", "floor_divide", "fmod", "gcd",
-    "lcm", "ldexp", "lerp", "mul", "multiply", "pow", "remainder", "rsub", "sub", "subtract",
-    "true_divide",
+    "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "lerp",
+    "mul", "multiply", "remainder", "rsub", "sub", "subtract", "true_divide",
 ]  # fmt: skip
 METHODS = " ".join(name for name in __all__ if name != "rsub")
 INPLACE = METHODS
 
 
-def _scaled(other: Value, alpha: Any) -> Value:
+def _scaled(other: Value, factor: Any) -> Value:
+    if isinstance(factor, Value):
+        return other * b.cast(factor, other.dtype)
+    return other if factor == 1 else other * factor
+
+
+def _alpha(function: str, other: Value, alpha: Any) -> Value:
+    """The operand that ``alpha`` multiplies; PyTorch's errors where it is of another kind."""
     if isinstance(alpha, Value):
-        return other * b.cast(alpha, other.dtype)
-    return other if alpha == 1 else other * alpha
+        return _scaled(other, alpha)
+    if not is_number(alpha):
+        raise TypeError(f"{function}(): argument 'alpha' must be Number, not {type_of(alpha)}")
+    if isinstance(alpha, bool) and other.dtype is not bool_:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, complex) and not other.dtype.is_complex:
+        raise RuntimeError(
+            "For non-complex input tensors, argument alpha must not be a complex number."
+        )
+    if not isinstance(alpha, int) and other.dtype.kind not in "fc":
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    return _scaled(other, alpha)
 
 
 @operation("AddBackward0", numbers=True)
@@ -46,7 +65,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """input + alpha * other."""
     input, other = arithmetic_operands("add", input, other)
     x, y = promoted(input, other)
-    return b.add(x, _scaled(y, alpha))
+    return b.add(x, _alpha("add", y, alpha))
 
 
 def _refuse_bool_operands(input: Any, other: Any) -> None:
@@ -72,16 +91,16 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     input, other = arithmetic_operands("sub", input, other)
     _refuse_bool_operands(input, other)
     x, y = promoted(input, other)
-    return b.sub(x, _scaled(y, alpha))
+    return b.sub(x, _alpha("sub", y, alpha))
 
 
 @operation("RsubBackward1", numbers=True)
-def rsub(input: Value, other: Any, *, alpha: Any = 1) -> Value:
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """other - alpha * input; RuntimeError for bool tensors."""
     need_signature("rsub", input, other)
     _refuse_bool_operands(input, other)
     x, y = promoted(input, other)
-    return b.sub(y, _scaled(x, alpha))
+    return b.sub(y, _alpha("rsub", x, alpha))
 
 
 @operation("MulBackward0", saves="numbers", numbers=True)
@@ -96,7 +115,7 @@ def mul(input: Any, other: Any) -> Value:
 def _div_gradient(inputs: Any, _outputs: Any, upstreams: Any, **static: Any) -> Any:
     if static.get("rounding_mode") is not None:
         return tuple(b.constant_like(x, 0) for x in inputs)
-    g, first, second = upstreams[0], *_both(inputs, static, "other")
+    g, first, second = upstreams[0], *both(inputs, static, "other")
     x, y = promoted(first, second, to_float=True)
     found = []
     if isinstance(first, Value):
@@ -104,13 +123,6 @@ def _div_gradient(inputs: Any, _outputs: Any, upstreams: Any, **static: Any) -> 
     if isinstance(second, Value):
         found.append(reduced_to(-g * b.conj((x / y) / y), second))
     return tuple(found)
-
-
-def _both(inputs: Any, static: dict[str, Any], second: str) -> tuple[Any, Any]:
-    """The two arguments of a call: values, and numbers in their places."""
-    values = list(inputs)
-    first = static["input"] if "input" in static else values.pop(0)
-    return first, static[second] if second in static else values.pop(0)
 
 
 @operation("DivBackward0", vjp=_div_gradient, saves="numbers", numbers=True)
@@ -175,12 +187,7 @@ def true_divide(input: Any, other: Any) -> Value:
 
 def rdiv(input: Any, other: Any) -> Any:
     """other / input, as PyTorch computes it: other times the reciprocal."""
-    return mul(reciprocal(input), other)
-
-
-def rfloordiv(input: Any, other: Any) -> Any:
-    """other // input."""
-    return floor_divide(other, input)
+    return mul(input.reciprocal(), other)
 
 
 def _remainder(x: Value, y: Value) -> Value:
@@ -197,7 +204,7 @@ def _remainder_gradient(quotient: Callable[[Value, Value], Value]) -> Any:
     """The rule of what a whole quotient leaves."""
 
     def rule(inputs: Any, _outputs: Any, upstreams: Any, **static: Any) -> Any:
-        g, first, second = upstreams[0], *_both(inputs, static, "other")
+        g, first, second = upstreams[0], *both(inputs, static, "other")
         x, y = promoted(first, second)
         found = [reduced_to(g, first)] if isinstance(first, Value) else []
         if isinstance(second, Value):
@@ -219,7 +226,7 @@ def remainder(input: Any, other: Any) -> Value:
 @operation(
     "FmodBackward0", vjp=_remainder_gradient(lambda x, y: b.trunc(b.div(x, y))), numbers=True
 )
-def fmod(input: Value, other: Any) -> Value:
+def fmod(input: Any, other: Any) -> Value:
     """Remainder with the sign of the dividend."""
     need_signature("fmod", input, other)
     x, y = promoted(input, other)
@@ -259,80 +266,6 @@ def lcm(input: Value, other: Value) -> Value:
     return b.abs(b.div(x, _divisor(x, y)) * y)
 
 
-# -- powers --------------------------------------------------------------------------------------
-
-
-def _power(x: Value, exponent: float) -> Value:
-    """A power whose exponent is written as a number."""
-    if exponent == 1:
-        return x
-    if exponent == 2:
-        return b.mul(x, x)
-    if exponent == 3:
-        return b.mul(b.mul(x, x), x)
-    if x.dtype.kind in "fc":
-        if exponent == 0.5:
-            return b.sqrt(x)  # which differs from a power at -0 and -inf
-        if exponent == -0.5:
-            return b.rsqrt(x)
-        if exponent == -1:
-            return b.reciprocal(x)
-        if exponent == -2:
-            return b.reciprocal(b.mul(x, x))
-    return b.pow(x, b.constant_like(x, exponent))
-
-
-def _pow_gradient(inputs: Any, _outputs: Any, upstreams: Any, **static: Any) -> Any:
-    g, first, second = upstreams[0], *_both(inputs, static, "exponent")
-    if not isinstance(second, Value):
-        if second == 0:
-            return (b.constant_like(first, 0),)
-        x = b.cast(first, g.dtype)
-        return (reduced_to(g * b.conj(second * _power(x, second - 1)), first),)
-    x, y = promoted(first, second)
-    wanted = [value for value in (first, second) if isinstance(value, Value)]
-    found = gradients.vjp([b.pow(x, y)], [v for v in wanted if v.dtype.kind in "fc"], [g])
-    floating = iter(found)
-    return tuple(next(floating) if v.dtype.kind in "fc" else None for v in wanted)
-
-
-@operation("PowBackward0", vjp=_pow_gradient, numbers=True)
-def pow(input: Any, exponent: Any) -> Value:
-    """input ** exponent."""
-    need_signature("pow", input, exponent, first=True, name="exponent")
-    x, y = promoted(input, exponent)
-    if x.dtype is bool_:
-        raise NotImplementedError("\"pow\" not implemented for 'Bool'")
-    if isinstance(exponent, Value):
-        return b.pow(x, y)
-    if x.dtype.kind not in "fc" and exponent < 0:
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
-    return _power(x, exponent)
-
-
-@operation("PowBackward0")
-def float_power(input: Any, exponent: Any) -> Value:
-    """input ** exponent in float64, or complex128."""
-    need_signature("float_power", input, exponent, first=True, name="exponent")
-    operands = promoted(input, exponent)
-    wide = complex128 if operands[0].dtype.is_complex else float64
-    x, y = (_in(item, wide) for item in operands)
-    return b.pow(x, y) if isinstance(exponent, Value) else _power(x, exponent)
-
-
-def _in(x: Value, dtype: DType) -> Value:
-    return b.cast(x, dtype)
-
-
-@operation("LdexpBackward0")
-def ldexp(input: Value, other: Value) -> Value:
-    """input * 2 ** other."""
-    need_tensors("ldexp", input=input, other=other)
-    (power,) = promoted(other, to_float=True)
-    x, scale = promoted(input, b.exp2(power))
-    return b.mul(x, scale)
-
-
 # -- of three tensors ----------------------------------------------------------------------------
 
 
@@ -340,7 +273,8 @@ def ldexp(input: Value, other: Value) -> Value:
 def addcmul(input: Value, tensor1: Value, tensor2: Value, *, value: Any = 1) -> Value:
     """input + value * tensor1 * tensor2."""
     x, first, second = promoted(input, tensor1, tensor2)
-    return b.add(x, b.mul(_scaled(first, value), second))
+    terms = rounded_once(lambda x, first, second: x + _scaled(first, value) * second)
+    return terms(x, first, second)
 
 
 @operation("AddcdivBackward0", numbers=True)
@@ -356,7 +290,8 @@ def addcdiv(input: Value, tensor1: Value, tensor2: Value, *, value: Any = 1) -> 
             "tensor2) for float inputs. The future addcdiv behavior is just the latter "
             "implementation: (input + value * tensor1 / tensor2), for all dtypes."
         )
-    return b.add(x, b.div(_scaled(first, value), second))
+    terms = rounded_once(lambda x, first, second: x + _scaled(first, value) / second)
+    return terms(x, first, second)
 
 
 def _lerp_gradient(inputs: Any, _outputs: Any, upstreams: Any, **static: Any) -> Any:
@@ -380,9 +315,16 @@ def lerp(input: Value, end: Value, weight: Any) -> Value:
     if x.dtype.kind not in "fc":
         raise not_implemented(x, "lerp_kernel_scalar")
     if not isinstance(weight, Value):
-        nearer = -0.5 < weight < 0.5
-        return x + (y - x) * weight if nearer else y - (y - x) * (1.0 - weight)
-    w = b.cast(weight, x.dtype)
+        near = abs(weight) < 0.5
+
+        def between(x: Value, y: Value) -> Value:
+            return x + (y - x) * weight if near else y - (y - x) * (1.0 - weight)
+
+        return rounded_once(between)(x, y)
+    return rounded_once(_between)(x, y, b.cast(weight, x.dtype))
+
+
+def _between(x: Value, y: Value, w: Value) -> Value:
     return b.select(b.lt(b.abs(w), 0.5), x + w * (y - x), y - (y - x) * (1.0 - w))
 
 

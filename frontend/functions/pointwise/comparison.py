@@ -1,5 +1,4 @@
-"""Comparison of elements and of whole tensors, and questions about elements.
-"""
+"""Comparison of elements and of whole tensors, and questions about elements."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ INPLACE = "eq ge greater greater_equal gt le less less_equal lt ne not_equal"
 
 
 def _comparison(build: Callable[[Any, Any], Value]) -> Any:
-    def body(input: Value, other: Any) -> Value:
+    def body(input: Any, other: Any) -> Value:
         need_signature(build.__name__, input, other)
         return build(*promoted(input, other))
 
@@ -85,7 +84,9 @@ def _close(input: Value, other: Value, rtol: float, atol: float, equal_nan: bool
         raise RuntimeError(f"{scalar_name(input.dtype)} did not match {scalar_name(other.dtype)}")
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
         if not tolerance >= 0:
-            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
+            raise RuntimeError(
+                f"{name} must be greater than or equal to zero, but got {tolerance:g}"
+            )
     x, y = promoted(input, other)
     same = b.eq(x, y)
     if equal_nan:
@@ -112,9 +113,7 @@ def _count(where: Value) -> Value:
 
 
 @operation()
-def _apart(
-    input: Value, other: Value, rtol: float, atol: float, equal_nan: bool
-) -> Value:
+def _apart(input: Value, other: Value, rtol: float, atol: float, equal_nan: bool) -> Value:
     """How many elements are not close."""
     need_tensors("allclose", input=input, other=other)
     return _count(b.logical_not(_close(input, other, rtol, atol, equal_nan)))
@@ -123,7 +122,7 @@ def _apart(
 @operation()
 def _unequal(input: Value, other: Value) -> Value:
     """How many elements differ."""
-    return _count(b.ne(input, other))
+    return _count(b.ne(*promoted(input, other)))
 
 
 def allclose(
@@ -134,21 +133,13 @@ def allclose(
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have one shape and equal elements.
-
-    Raises RuntimeError for tensors of different dtypes.
-    """
+    """Whether two tensors have one shape and equal elements."""
     for position, (name, item) in enumerate((("input", input), ("other", other)), 1):
         if not isinstance(item, Tensor):
             raise TypeError(
                 f"equal(): argument '{name}' (position {position}) must be Tensor, "
                 f"not {type(item).__name__}"
             )
-    if input.dtype is not other.dtype:
-        raise RuntimeError(
-            f"Expected object of data type {input.dtype} but got data type {other.dtype} for "
-            "argument #2 'other' in call to equal"
-        )
     if tuple(input.shape) != tuple(other.shape):
         return False
     return int(_unequal(input, other).item()) == 0

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from treadle.functions.pointwise.arguments import need_tensors, promoted_floats
+from treadle.functions.pointwise.arguments import need_tensors, promoted_floats, rounded_once
 from treadle.functions.pointwise.gradients import reduced_to, zeros
 from treadle.ir import build as b
 from treadle.ir.complex_values.functions import angle as angle_of
@@ -20,16 +20,53 @@ from treadle.operation import operation
 from treadle.promotion import as_float, promoted
 
 __all__ = [
-    "acos", "acosh", "angle", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
-    "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "deg2rad", "digamma",
-    "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "hypot", "lgamma", "log", "log10",
-    "log1p", "log2", "logaddexp", "logaddexp2", "rad2deg", "reciprocal", "rsqrt", "sigmoid", "sin",
-    "sinc", "sinh", "sqrt", "square", "tan", "tanh",
+    "acos",
+    "acosh",
+    "angle",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "digamma",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "expm1",
+    "hypot",
+    "lgamma",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logaddexp",
+    "logaddexp2",
+    "rad2deg",
+    "reciprocal",
+    "rsqrt",
+    "sigmoid",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
 ]  # fmt: skip
 METHODS = " ".join(__all__)
-INPLACE = " ".join(
-    name for name in __all__ if name not in ("angle", "logaddexp", "logaddexp2")
-)
+INPLACE = " ".join(name for name in __all__ if name not in ("angle", "logaddexp", "logaddexp2"))
 
 
 def unary(name: str, build: Callable[[Value], Value], saves: str | None = None) -> Any:
@@ -80,7 +117,7 @@ def _sigmoid_gradient(_inputs: Any, outputs: Any, upstreams: Any) -> tuple[Value
 @operation("SigmoidBackward0", vjp=_sigmoid_gradient, saves="outputs")
 def sigmoid(input: Value) -> Value:
     """1 / (1 + exp(-x))."""
-    return b.reciprocal(1.0 + b.exp(-as_float(input)))
+    return rounded_once(lambda x: b.reciprocal(1.0 + b.exp(-x)))(as_float(input))
 
 
 @operation("PowBackward0")
@@ -93,13 +130,13 @@ def square(input: Value) -> Value:
 @operation("Deg2RadBackward0")
 def deg2rad(input: Value) -> Value:
     """Degrees as radians."""
-    return as_float(input) * (math.pi / 180.0)
+    return rounded_once(lambda x: x * (math.pi / 180.0))(as_float(input))
 
 
 @operation("Rad2DegBackward0")
 def rad2deg(input: Value) -> Value:
     """Radians as degrees."""
-    return as_float(input) * (180.0 / math.pi)
+    return rounded_once(lambda x: x * (180.0 / math.pi))(as_float(input))
 
 
 def _angle_gradient(inputs: Any, outputs: Any, upstreams: Any) -> tuple[Value, ...]:
@@ -122,19 +159,25 @@ def angle(input: Value) -> Value:
     return b.select(b.ne(x, x), x, b.select(b.lt(x, 0), math.pi, b.constant_like(x, 0)))
 
 
-def _sinc_gradient(inputs: Any, _outputs: Any, upstreams: Any) -> tuple[Value]:
-    x, g = as_float(inputs[0]), upstreams[0]
+def _sinc_slope(x: Value) -> Value:
     turns = x * math.pi
-    slope = g * b.conj((turns * b.cos(turns) - b.sin(turns)) / (turns * x))
-    return (b.select(b.eq(turns * x, 0), 0, slope),)
+    slope = (turns * b.cos(turns) - b.sin(turns)) / (turns * x)
+    return b.select(b.eq(turns * x, 0), 0, slope)
+
+
+def _sinc_gradient(inputs: Any, _outputs: Any, upstreams: Any) -> tuple[Value]:
+    return (upstreams[0] * b.conj(rounded_once(_sinc_slope)(as_float(inputs[0]))),)
+
+
+def _sinc(x: Value) -> Value:
+    turns = x * math.pi
+    return b.select(b.eq(x, 0), 1, b.sin(turns) / turns)
 
 
 @operation("SincBackward0", vjp=_sinc_gradient)
 def sinc(input: Value) -> Value:
     """sin(pi x) / (pi x), 1 at 0."""
-    x = as_float(input)
-    turns = x * math.pi
-    return b.select(b.eq(x, 0), 1, b.sin(turns) / turns)
+    return rounded_once(_sinc)(as_float(input))
 
 
 # -- of two arguments ----------------------------------------------------------------------------
@@ -181,12 +224,14 @@ def _log_sum(
             reduced_to(g / (raise_to(x - y) + 1.0), second),
         )
 
-    def body(input: Value, other: Value) -> Value:
-        need_tensors(build.__name__, input=input, other=other)
-        x, y = promoted_floats(build.__name__, input, other)
+    def whole(x: Value, y: Value) -> Value:
         # Two infinities have no difference.
         equal = b.logical_and(b.eq(x, y), b.eq(b.abs(x), math.inf))
         return b.select(equal, x, build(b.maximum(x, y), -b.abs(x - y)))
+
+    def body(input: Value, other: Value) -> Value:
+        need_tensors(build.__name__, input=input, other=other)
+        return rounded_once(whole)(*promoted_floats(build.__name__, input, other))
 
     body.__name__ = build.__name__
     body.__doc__ = build.__doc__

@@ -1,5 +1,4 @@
-"""Greater and lesser elements, and limits.
-"""
+"""Greater and lesser elements, and limits."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from treadle.promotion import promoted
 from treadle.tensor import Tensor
 
 __all__ = [
-    "clamp", "clamp_max", "clamp_max_", "clamp_min", "clamp_min_", "clamp_", "clip", "clip_",
+    "clamp", "clamp_", "clamp_max", "clamp_max_", "clamp_min", "clamp_min_", "clip", "clip_",
     "fmax", "fmin", "maximum", "minimum", "relu", "threshold", "threshold_",
 ]  # fmt: skip
 METHODS = " ".join(name for name in __all__ if not name.startswith("threshold"))
@@ -131,7 +130,7 @@ def _row(input: Any, min: Any, max: Any) -> Function:
             f"clamp(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
     if min is None and max is None:
-        raise ValueError("At least one of 'min' or 'max' must not be None")
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     tensors = [isinstance(bound, Tensor) for bound in (min, max) if bound is not None]
     if any(tensors) and not all(tensors):
         raise TypeError(

@@ -32,3 +32,10 @@ def no_derivative(name: str) -> Any:
 def zeros(inputs: Any, _outputs: Any, _upstreams: Any, **_static: Any) -> tuple[Value, ...]:
     """The gradient rule of steps: zero for every operand."""
     return tuple(b.constant_like(x, 0) for x in inputs)
+
+
+def both(inputs: Any, static: dict[str, Any], second: str) -> tuple[Any, Any]:
+    """The two arguments of a call: values, and numbers in their places."""
+    values = list(inputs)
+    first = static["input"] if "input" in static else values.pop(0)
+    return first, static[second] if second in static else values.pop(0)

@@ -1,5 +1,4 @@
-"""Logic on truth values, operations on the bits of integers, shifts.
-"""
+"""Logic on truth values, operations on the bits of integers, shifts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Rounding to whole numbers and to decimals, and what rounding leaves.
-"""
+"""Rounding to whole numbers and to decimals, and what rounding leaves."""
 
 from __future__ import annotations
 

@@ -1,23 +1,20 @@
-"""One of two values by a condition, replacement of special values, and copies.
-"""
+"""One of two values by a condition, replacement of special values, and copies."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import ml_dtypes
-
-from treadle.functions.positions import nonzero
 from treadle.functions.pointwise.arguments import need_tensors
+from treadle.functions.positions import nonzero
 from treadle.ir import build as b
-from treadle.ir.types import DType, bool_, uint8
+from treadle.ir.types import DType, bool_, float_limits, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import cpp_name, number_for, promoted, scalar_name
 
-__all__ = ["clone", "masked_fill", "nan_to_num", "where"]
-METHODS = "clone masked_fill nan_to_num"
+__all__ = ["masked_fill", "nan_to_num", "where"]
+METHODS = "masked_fill nan_to_num"
 INPLACE = "masked_fill nan_to_num"
 
 
@@ -74,9 +71,7 @@ def masked_fill(input: Value, mask: Value, value: Any) -> Value:
     return b.select(mask, filling, b.broadcast_to(input, shape))
 
 
-def _replaced_gradient(
-    inputs: Any, _outputs: Any, upstreams: Any, **_static: Any
-) -> tuple[Value]:
+def _replaced_gradient(inputs: Any, _outputs: Any, upstreams: Any, **_static: Any) -> tuple[Value]:
     return (b.select(b.lt(b.abs(inputs[0]), math.inf), upstreams[0], 0),)
 
 
@@ -90,7 +85,7 @@ def nan_to_num(
     """NaN and infinities replaced by numbers: by default 0 and the dtype's limits."""
     if not input.dtype.is_floating_point:
         return input
-    greatest = float(ml_dtypes.finfo(input.dtype.numpy).max)
+    greatest = float(float_limits(input.dtype.numpy).max)
     result = b.select(b.ne(input, input), 0.0 if nan is None else nan, input)
     result = b.select(b.eq(input, math.inf), greatest if posinf is None else posinf, result)
     return b.select(b.eq(input, -math.inf), -greatest if neginf is None else neginf, result)

@@ -1,5 +1,4 @@
-"""Signs, magnitudes, and the representation of floats: bits, exponents, neighbours.
-"""
+"""Signs, magnitudes, and the representation of floats: bits, exponents, neighbours."""
 
 from __future__ import annotations
 
@@ -100,7 +99,7 @@ def _copysign_gradient(inputs: Any, outputs: Any, upstreams: Any, **static: Any)
 
 
 @operation("CopysignBackward0", vjp=_copysign_gradient)
-def copysign(input: Value, other: Any) -> Value:
+def copysign(input: Any, other: Any) -> Value:
     """The magnitude of ``input`` with the sign of ``other``."""
     need_signature("copysign", input, other)
     x, y = promoted(input, other, to_float=True)

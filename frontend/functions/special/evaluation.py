@@ -1,5 +1,4 @@
-"""How special functions are evaluated: polynomials by Horner's rule, in float64 throughout.
-"""
+"""How special functions are evaluated: polynomials by Horner's rule, in float64 throughout."""
 
 from __future__ import annotations
 

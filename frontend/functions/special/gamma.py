@@ -1,5 +1,4 @@
-"""The gamma function's relatives: polygamma, the multivariate logarithm, zeta.
-"""
+"""The gamma function's relatives: polygamma, the multivariate logarithm, zeta."""
 
 from __future__ import annotations
 
@@ -9,10 +8,9 @@ from typing import Any
 from treadle.functions.pointwise.arguments import need_signature
 from treadle.functions.pointwise.elementary import digamma
 from treadle.functions.pointwise.gradients import reduced_to
-from treadle.ir import build as b
-from treadle.ir import zeta as series
-from treadle.ir.value import Value
 from treadle.inplace import assign
+from treadle.ir import build as b, zeta as series
+from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.promotion import as_float, promoted
 from treadle.tensor import Tensor

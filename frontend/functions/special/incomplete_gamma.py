@@ -55,7 +55,7 @@ def _density(a: Value, x: Value) -> Value:
 
 
 def _integral(a: Value, x: Value, lower: Value) -> Value:
-    """The integral over w >= 0 of exp(-|a - x| w - x (exp(z) - 1 - z)), z = -w below and w above."""
+    """The integral over w of exp(-|a - x| w - x (exp(z) - 1 - z)), z = -w where lower, else w."""
     distance = b.abs(a - x)
     width = 2.0 / (distance + b.sqrt(distance * distance + 2.0 * x))
     width = b.select(lower, b.maximum(width, b.reciprocal(a)), width)
@@ -98,7 +98,9 @@ def _limits(a: Value, x: Value, result: Value, at_zero: float, at_infinity: floa
     """The values at the ends, and NaN where the functions are not defined."""
     a_infinite, x_infinite = b.eq(a, math.inf), b.eq(x, math.inf)
     result = b.select(x_infinite, at_infinity, result)
-    result = b.select(a_infinite, b.select(x_infinite, math.nan, b.constant_like(x, at_zero)), result)
+    result = b.select(
+        a_infinite, b.select(x_infinite, math.nan, b.constant_like(x, at_zero)), result
+    )
     result = b.select(b.eq(x, 0.0), at_zero, result)
     no_parameter = b.select(b.gt(x, 0.0), b.constant_like(x, at_infinity), math.nan)
     result = b.select(b.eq(a, 0.0), no_parameter, result)

@@ -1,5 +1,4 @@
-"""Products with logarithms that are 0 where the other factor is, entropy and log odds.
-"""
+"""Products with logarithms that are 0 where the other factor is, entropy and log odds."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from treadle.functions.pointwise.arguments import need_signature
+from treadle.functions.pointwise.arguments import need_signature, rounded_once
 from treadle.functions.pointwise.gradients import reduced_to
 from treadle.ir import build as b
 from treadle.ir.value import Value
@@ -41,7 +40,7 @@ def _product(
 
     def body(input: Any, other: Any) -> Value:
         need_signature(function, input, other, first=True)
-        return times_log(*promoted(input, other, to_float=True))
+        return rounded_once(times_log)(*promoted(input, other, to_float=True))
 
     body.__name__, body.__doc__ = function, text
     return operation(name, vjp=gradient)(body)
@@ -74,8 +73,8 @@ def _logit_gradient(
 ) -> tuple[Value]:
     x, g = as_float(inputs[0]), upstreams[0]
     low = 0.0 if eps is None else eps
-    inside = b.logical_and(b.ge(x, low), b.le(x, 1.0 - low))
-    return (b.select(inside, g / (x * (1.0 - x)), math.nan if eps is None else 0.0),)
+    outside = b.logical_or(b.lt(x, low), b.gt(x, 1.0 - low))
+    return (b.select(outside, math.nan if eps is None else 0.0, g / (x * (1.0 - x))),)
 
 
 @operation("LogitBackward0", vjp=_logit_gradient)
@@ -84,4 +83,4 @@ def logit(input: Value, eps: float | None = None) -> Value:
     x = as_float(input)
     if eps is not None:
         x = b.select(b.lt(x, eps), eps, b.select(b.gt(x, 1.0 - eps), 1.0 - eps, x))
-    return b.log(x / (1.0 - x))
+    return rounded_once(lambda x: b.log(x / (1.0 - x)))(x)

@@ -1,11 +1,11 @@
-"""The normal distribution: its cumulative function, the logarithm and the inverse of that.
-"""
+"""The normal distribution: its cumulative function, the logarithm and the inverse of that."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
+from treadle.functions.pointwise.arguments import rounded_once
 from treadle.functions.special.evaluation import double, ratio
 from treadle.ir import build as b
 from treadle.ir.value import Value
@@ -55,7 +55,7 @@ def erfcx(input: Value) -> Value:
 @operation("MulBackward1")
 def ndtr(input: Value) -> Value:
     """The probability of a normal deviate below x."""
-    return 0.5 * b.erfc(as_float(input) * -_SQRT_HALF)
+    return rounded_once(lambda x: 0.5 * b.erfc(x * -_SQRT_HALF))(as_float(input))
 
 
 def _log_ndtr_gradient(inputs: Any, _outputs: Any, upstreams: Any) -> tuple[Value]:

@@ -14,7 +14,7 @@ from treadle.ir.value import Value
 from treadle.nn.functional.arguments import shown
 from treadle.operation import operation
 from treadle.tensor import Tensor
-from treadle.utils.typename import scalar_type
+from treadle.utils.typename import cpp_name
 
 Values = tuple[Value, ...]
 
@@ -109,8 +109,8 @@ def _attention_vjp(
     if noise is not None:
         kept = _kept(noise, keep)
         dropped, to_weights = weights * kept, to_weights * kept
-    axis = (weights.ndim - 1,)
-    inner = b.sum(to_weights * weights, axis, keepdim=True)
+    # The shorter sum of g times the output is the same, but cancels where one weight is near 1.
+    inner = b.sum(to_weights * weights, (weights.ndim - 1,), keepdim=True)
     to_scores = weights * (to_weights - inner)
     to_q = b.dot(to_scores, k) * scale
     to_k = b.dot(b.transpose(to_scores), q) * scale
@@ -125,6 +125,7 @@ def _attention_vjp(
 
 _fused = operation("ScaledDotProductFlashAttentionForCpuBackward0", vjp=_attention_vjp)(_attended)
 _composed = operation("UnsafeViewBackward0", vjp=_attention_vjp)(_attended)
+_matrices = operation("MmBackward0", vjp=_attention_vjp)(_attended)
 
 
 # -- arguments -------------------------------------------------------------------------------
@@ -133,23 +134,23 @@ _composed = operation("UnsafeViewBackward0", vjp=_attention_vjp)(_attended)
 def _check(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, grouped: bool
 ) -> None:
-    for name, x in (("key", key), ("value", value)):
-        if query.dtype is not x.dtype:
-            raise RuntimeError(
-                "Expected query, key, and value to have the same dtype, but got query.dtype: "
-                f"{scalar_type(query.dtype)} {name}.dtype: {scalar_type(x.dtype)} instead."
-            )
+    if not query.dtype is key.dtype is value.dtype:
+        raise RuntimeError(
+            "Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{cpp_name(query.dtype)} key.dtype: {cpp_name(key.dtype)} and value.dtype: "
+            f"{cpp_name(value.dtype)} instead."
+        )
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(
             "Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: "
-            f"{query.ndim}, key.dim: {key.ndim} and value.dim: {value.ndim} instead."
+            f"{query.ndim} key.dim: {key.ndim} and value.dim: {value.ndim} instead."
         )
     if mask is not None:
         if mask.dtype is not bool_ and mask.dtype is not query.dtype:
             raise RuntimeError(
                 "Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-                f"attn_mask.dtype: {scalar_type(mask.dtype)} and  query.dtype: "
-                f"{scalar_type(query.dtype)} instead."
+                f"attn_mask.dtype: {cpp_name(mask.dtype)} and  query.dtype: "
+                f"{cpp_name(query.dtype)} instead."
             )
         if causal:
             raise RuntimeError(
@@ -162,11 +163,24 @@ def _check(
             raise RuntimeError(
                 "Number of heads in key and value must divide the number of heads in query"
             )
-    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
-        raise RuntimeError(
-            f"The size of query {shown(query.shape)}, key {shown(key.shape)} and value "
-            f"{shown(value.shape)} do not fit"
-        )
+    batch = math.prod(query.shape[:-2])
+    for have, want in ((key.shape[-1], query.shape[-1]), (value.shape[-2], key.shape[-2])):
+        if have != want:
+            raise RuntimeError(
+                "Expected size for first two dimensions of batch2 tensor to be: "
+                f"{shown((batch, want))} but got: {shown((batch, have))}."
+            )
+
+
+def _row_for(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout_p: float
+) -> Any:
+    """The operation under the name of the form that PyTorch would choose."""
+    if max(query.ndim, key.ndim, value.ndim) == 2:
+        return _matrices
+    plain = query.ndim == 4 and not dropout_p and query.shape[-1] == value.shape[-1]
+    simple = mask is None or (mask.ndim in (2, 4) and not mask.requires_grad)
+    return _fused if plain and simple else _composed
 
 
 def scaled_dot_product_attention(
@@ -192,7 +206,9 @@ def scaled_dot_product_attention(
     Returns:
         [..., L, Ev].
     """
-    _check(query, key, value, attn_mask, is_causal, enable_gqa)
+    run = _row_for(query, key, value, attn_mask, dropout_p)
+    # As in PyTorch, the fused form takes both.
+    _check(query, key, value, attn_mask, is_causal and run is not _fused, enable_gqa)
     factor = 1.0 / math.sqrt(max(query.shape[-1], 1)) if scale is None else float(scale)
     noise = None
     if dropout_p > 0.0:
@@ -202,9 +218,6 @@ def scaled_dot_product_attention(
         noise = treadle.rand(shape, dtype=query.dtype, device=query.device)
     elif dropout_p < 0.0:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {dropout_p}")
-    plain = query.ndim == 4 and noise is None and query.shape[-1] == value.shape[-1]
-    learned = attn_mask is not None and attn_mask.requires_grad
-    run = _fused if plain and not learned else _composed
     result: Tensor = run(
         query, key, value, attn_mask, noise, 1.0 - dropout_p, is_causal, factor, enable_gqa
     )

@@ -28,131 +28,136 @@ Lengths = Tensor | Sequence[int]
 # -- recursions ------------------------------------------------------------------------------
 
 
-def _log_sum(terms: Sequence[Value]) -> Value:
-    """log of the sum of exponentials of values that may be -inf."""
-    top = terms[0]
-    for term in terms[1:]:
-        top = b.maximum(top, term)
+def _log_sum(terms: Value) -> Value:
+    """log of the sum of exponentials over the last axis, whose elements may be -inf."""
+    axis = (terms.ndim - 1,)
+    top = b.max(terms, axis)
     none = b.eq(top, -math.inf)
     shift = b.select(none, 0.0, top)
-    total = b.exp(terms[0] - shift)
-    for term in terms[1:]:
-        total = total + b.exp(term - shift)
-    return b.log(total) + shift
-
-
-def _shifted(x: Value, by: int) -> Value:
-    """[N, L] moved along the last axis (left where negative), with -inf in the gap."""
-    return b.pad(x, (0, by), (0, -by), value=-math.inf)
+    total = b.sum(b.exp(terms - b.reshape(shift, (*shift.shape, 1))), axis)
+    return b.select(none, -math.inf, b.log(b.select(none, 1.0, total)) + shift)
 
 
 class _Alignment:
-    """What both recursions read: labels with blanks between them, and their probabilities."""
+    """What both recursions read: labels with blanks between them, and their probabilities.
+
+    A recursion's state [N, W] is a number for each label and, in the last column, the time: as it
+    is data, every step is the same program of other data, and one kernel is compiled for all.
+    """
 
     def __init__(
         self, log_probs: Value, targets: Value, inputs: Value, lengths: Value, blank: int
     ) -> None:
         self.steps, self.batch, _ = log_probs.shape
         longest = targets.shape[1]
-        self.width = 2 * longest + 1
-        device = log_probs.type.device
-        blanks = b.full((self.batch, longest), blank, int64, device)
-        columns = (self.batch, longest, 1)
-        pairs = b.concat([b.reshape(blanks, columns), b.reshape(targets, columns)], 2)
+        self.count = 2 * longest + 1
+        self.shape = (self.batch, self.count + 1)
+        self.device = log_probs.type.device
+        blanks = b.full((self.batch, longest, 1), blank, int64, self.device)
+        pairs = b.concat([blanks, b.reshape(targets, (self.batch, longest, 1))], 2)
+        last = b.full((self.batch, 1), blank, int64, self.device)
         flat = b.reshape(pairs, (self.batch, 2 * longest))
-        last = b.full((self.batch, 1), blank, int64, device)
         self.labels = b.concat([flat, last], 1)
-        shape = (self.steps, self.batch, self.width)
-        index = b.reshape(self.labels, (1, self.batch, self.width))
-        self.found = b.gather(log_probs, b.broadcast_to(index, shape), 2)
-        self.place = b.iota((self.batch, self.width), 1, int64, device)
-        before = b.pad(self.labels, (0, 2), (0, -2), value=-1) if self.width > 2 else self.labels
-        # A blank may be left out between different labels.
-        skips = b.logical_and(b.ne(self.labels, before), b.ne(self.labels, blank))
-        self.skips = b.logical_and(skips, b.ge(self.place, 2))
+        index = b.reshape(self.labels, (1, self.batch, self.count))
+        index = b.broadcast_to(index, (self.steps, self.batch, self.count))
+        self.found = b.pad(b.gather(log_probs, index, 2), (0, 0, 0), (0, 0, 1))
+        self.place = b.iota(self.shape, 1, int64, self.device)
+        self.is_time = b.eq(self.place, self.count)
         self.inputs = b.reshape(inputs, (self.batch, 1))
         self.end = b.reshape(lengths * 2, (self.batch, 1))
+        # An alignment ends at the last label or at the blank behind it.
+        self.final = b.logical_and(b.ge(self.place, self.end - 1), b.le(self.place, self.end))
+        self.skips = self._skips(blank)
 
-    def at(self, step: int) -> Value:
-        """Log-probabilities [N, L] of the labels at a time."""
-        part = b.slice(self.found, (step, 0, 0), (step + 1, self.batch, self.width))
-        return b.reshape(part, (self.batch, self.width))
+    def _skips(self, blank: int) -> Value:
+        """The labels whose blank before them may be left out: that differ from the last one."""
+        wide = b.pad(self.labels, (0, 2), (0, 1), value=blank)
+        here = b.slice(wide, (0, 2), (self.batch, self.count + 3))
+        before = b.slice(wide, (0, 0), (self.batch, self.count + 1))
+        fits = b.logical_and(b.ge(self.place, 2), b.lt(self.place, self.count))
+        return b.logical_and(fits, b.logical_and(b.ne(here, before), b.ne(here, blank)))
 
-    def final(self) -> Value:
-        """Where an alignment may end: at the last label or the blank behind it."""
-        near = b.ge(self.place, self.end - 1)
-        return b.logical_and(near, b.le(self.place, self.end))
+    def time(self, state: Value) -> Value:
+        """The time [N, 1] of a state."""
+        column = b.slice(state, (0, self.count), self.shape)
+        return b.cast(column, int64)
+
+    def probabilities(self, state: Value) -> Value:
+        """Log-probabilities [N, W] of the labels at a state's time."""
+        index = b.broadcast_to(b.reshape(self.time(state), (1, self.batch, 1)), (1, *self.shape))
+        return b.reshape(b.gather(self.found, index, 0), self.shape)
+
+    def start(self, numbers: Value, time: int) -> Value:
+        """A state of numbers [N, W] at a time."""
+        return b.select(self.is_time, float(time), numbers)
 
     def alphas(self) -> list[Value]:
-        """For each time the log-probability of every beginning up to each label."""
+        """For each time the log-probability of every beginning up to each label.
+
+        They stay as they are behind an input's end. The state's time is that of the next step.
+        """
+        first = b.reshape(b.slice(self.found, (0, 0, 0), (1, *self.shape)), self.shape)
         begins = b.logical_and(b.lt(self.place, 2), b.le(self.place, self.end))
-        alpha = b.select(begins, self.at(0), -math.inf)
-        found = [alpha]
-        for step in range(1, self.steps):
-            terms = [alpha, _shifted(alpha, 1)]
-            if self.width > 2:
-                terms.append(b.select(self.skips, _shifted(alpha, 2), -math.inf))
-            alpha = _log_sum(terms) + self.at(step)
-            found.append(alpha)
+        state = self.start(b.select(begins, first, -math.inf), 1)
+        found = [state]
+        lagging = b.iota((1, 1, 3), 2, int64, self.device)
+        allowed = b.logical_or(b.ne(lagging, 0), b.reshape(self.skips, (*self.shape, 1)))
+        for _ in range(1, self.steps):
+            near = b.windows(b.pad(state, (0, 2), (0, 0), value=-math.inf), (1,), (3,), (1,), (1,))
+            through = _log_sum(b.select(allowed, near, -math.inf)) + self.probabilities(state)
+            going = b.lt(self.time(state), self.inputs)
+            state = b.select(self.is_time, state + 1.0, b.select(going, through, state))
+            found.append(state)
         return found
 
-    def betas(self) -> list[Value]:
-        """For each time the log-probability of every rest from each label on."""
-        here = b.select(self.final(), 0.0, -math.inf + self.at(0) * 0.0)
-        beta = b.full((self.batch, self.width), -math.inf, here.dtype, here.type.device)
-        found = []
-        for step in reversed(range(self.steps)):
-            terms = [beta, _shifted(beta, -1)]
-            if self.width > 2:
-                terms.append(_shifted(b.select(self.skips, beta, -math.inf), -2))
-            going = _log_sum(terms)
-            last = b.eq(self.inputs, step + 1)
-            ends = b.select(self.final(), 0.0, b.constant_like(going, -math.inf))
-            beta = b.select(last, ends, going) + self.at(step)
-            found.append(beta)
-        return found[::-1]
+    def beta(self, state: Value) -> Value:
+        """The state before: the log-probability of every rest from each label on."""
+        leading = b.iota((1, 1, 3), 2, int64, self.device)
+        ahead = b.slice(b.pad(self.skips, (0, 0), (0, 2)), (0, 2), (self.batch, self.count + 3))
+        allowed = b.logical_or(b.ne(leading, 2), b.reshape(ahead, (*self.shape, 1)))
+        numbers = b.select(self.is_time, -math.inf, state)
+        near = b.windows(b.pad(numbers, (0, 0), (0, 2), value=-math.inf), (1,), (3,), (1,), (1,))
+        rest = _log_sum(b.select(allowed, near, -math.inf))
+        last = b.eq(self.time(state), self.inputs - 1)
+        ends = b.select(self.final, b.constant_like(rest, 0.0), -math.inf)
+        through = b.select(last, ends, rest) + self.probabilities(state)
+        return b.select(self.is_time, state - 1.0, through)
 
-    def losses(self, alphas: Sequence[Value]) -> Value:
-        """Minus the log-probability [N] of the labels, from the alphas at each input's end."""
-        last = alphas[0]
-        for step, alpha in enumerate(alphas[1:], 1):
-            last = b.select(b.gt(self.inputs, step), alpha, last)
-        ending = b.select(self.final(), last, -math.inf)
-        top = b.max(ending, (1,), keepdim=True)
-        shift = b.select(b.eq(top, -math.inf), 0.0, top)
-        total = b.log(b.sum(b.exp(ending - shift), (1,))) + b.reshape(shift, (self.batch,))
-        return -b.select(b.eq(b.reshape(self.inputs, (self.batch,)), 0), self._empty(total), total)
-
-    def _empty(self, like: Value) -> Value:
-        """The log-probability of labels where there is no input: 0 for none, else -inf."""
-        none = b.eq(b.reshape(self.end, (self.batch,)), 0)
-        return b.select(none, 0.0, b.constant_like(like, -math.inf))
+    def losses(self, alpha: Value) -> Value:
+        """Minus the log-probability [N] of the labels, from the last alphas."""
+        total = _log_sum(b.select(self.final, alpha, -math.inf))
+        nothing = b.reshape(b.eq(self.end, 0), (self.batch,))
+        unheard = b.reshape(b.eq(self.inputs, 0), (self.batch,))
+        empty = b.select(nothing, b.constant_like(total, 0.0), -math.inf)
+        return -b.select(unheard, empty, total)
 
 
 def _ctc_vjp(
     inputs: Values, outputs: Values, upstreams: Values, *, blank: int
 ) -> Sequence[Value | None]:
     log_probs, targets, input_lengths, target_lengths = inputs
+    steps, batch, classes = log_probs.shape
     alignment = _Alignment(log_probs, targets, input_lengths, target_lengths, blank)
-    shape = (alignment.steps, alignment.batch, alignment.width)
-    flat = (alignment.steps * alignment.batch, alignment.width)
-
-    def stacked(values: Sequence[Value]) -> Value:
-        return b.reshape(b.concat(values, 0), shape)
-
-    loss = b.reshape(outputs[0], (1, alignment.batch, 1))
-    through = stacked(alignment.alphas()) + stacked(alignment.betas())
-    # Probability that an alignment is at a label at a time.
-    share = b.exp(through - alignment.found + loss)
-    classes = log_probs.shape[2]
-    index = b.broadcast_to(b.reshape(alignment.labels, (1, *alignment.labels.shape)), shape)
-    zeros = b.full((flat[0], classes), 0.0, log_probs.dtype, log_probs.type.device)
-    spent = b.scatter_add(zeros, b.reshape(index, flat), b.reshape(share, flat), 1)
+    device = log_probs.type.device
+    loss = b.reshape(outputs[0], (batch, 1))
+    labels = b.pad(alignment.labels, (0, 0), (0, 1))
+    spent = b.full((batch, steps * classes), 0.0, log_probs.dtype, device)
+    nothing = b.full(alignment.shape, -math.inf, log_probs.dtype, device)
+    before = alignment.start(nothing, steps - 1)
+    for alpha in reversed(alignment.alphas()):
+        beta = alignment.beta(before)
+        # The probability that an alignment is at a label at this time, for the label's class.
+        share = b.exp(alpha + beta - alignment.probabilities(before) + loss)
+        share = b.select(alignment.is_time, 0.0, share)
+        index = alignment.time(before) * classes + labels
+        spent = b.scatter_add(spent, index, share, 1)
+        before = beta
+    used = b.permute(b.reshape(spent, (batch, steps, classes)), (1, 0, 2))
     # As PyTorch's: of inputs that are log-softmaxes, whose own gradient this already contains.
-    gradient = b.exp(log_probs) - b.reshape(spent, log_probs.shape)
-    time = b.iota((alignment.steps, alignment.batch, 1), 0, int64, log_probs.type.device)
-    heard = b.lt(time, b.reshape(input_lengths, (1, alignment.batch, 1)))
-    upstream = b.reshape(upstreams[0], (1, alignment.batch, 1))
+    gradient = b.exp(log_probs) - used
+    time = b.iota((steps, batch, 1), 0, int64, device)
+    heard = b.lt(time, b.reshape(input_lengths, (1, batch, 1)))
+    upstream = b.reshape(upstreams[0], (1, batch, 1))
     return (b.select(heard, gradient * upstream, 0.0), None, None, None)
 
 
@@ -163,7 +168,7 @@ def _ctc_losses(
     """Losses [N] of log-probabilities [T, N, C] and targets [N, S]."""
     check_floating("ctc_loss", log_probs)
     alignment = _Alignment(log_probs, targets, input_lengths, target_lengths, blank)
-    return alignment.losses(alignment.alphas())
+    return alignment.losses(alignment.alphas()[-1])
 
 
 # -- arguments -------------------------------------------------------------------------------

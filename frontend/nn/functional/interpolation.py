@@ -82,6 +82,53 @@ def _linear(x: Value, axis: int, out: int, scale: float, align: bool) -> Value:
     return low * _aligned(1.0 - part, low, axis) + high * _aligned(part, high, axis)
 
 
+def _linear_adjoint(g: Value, axis: int, extent: int, scale: float, align: bool) -> Value:
+    """The gradient of ``_linear``'s argument: for each input element a sum over output elements.
+
+    Those that read an element lie side by side, at most two input elements' worth of them and the
+    ones that are clamped at the border: gathering them needs no scatter.
+    """
+    out = g.shape[axis]
+    if extent == out:
+        return g
+    taps = min(math.ceil(2.0 / scale) + 2 if scale else out, out)
+
+    def sources(number: Value) -> Value:
+        place = b.cast(number, positions.dtype)
+        source = place * scale if align else b.maximum((place + 0.5) * scale - 0.5, 0.0)
+        return b.minimum(source, float(extent - 1))
+
+    positions = _positions(g, (extent, taps))
+    if scale:
+        reached = (positions - 1.0) / scale if align else (positions - 0.5) / scale - 0.5
+        first = b.maximum(b.cast(b.floor(reached), int64), 0)
+        # Nothing is read before the first output element, nor behind the last.
+        first = b.minimum(first, out - taps)
+    else:
+        first = b.full((extent, taps), 0, int64, g.type.device)
+    place = first + b.iota((extent, taps), 1, int64, g.type.device)
+    weight = b.maximum(1.0 - b.abs(sources(place) - positions), 0.0)
+    found = _picked(g, axis, place)
+    spread = tuple(e if at in (axis, axis + 1) else 1 for at, e in enumerate(found.shape))
+    return b.sum(found * b.reshape(b.cast(weight, g.dtype), spread), (axis + 1,))
+
+
+def _linear_vjp(
+    inputs: tuple[Value, ...],
+    outputs: tuple[Value, ...],
+    upstreams: tuple[Value, ...],
+    *,
+    out: Ints,
+    factors: Scales,
+    align: bool,
+) -> tuple[Value]:
+    x, g = inputs[0], upstreams[0]
+    for axis, (extent, factor) in enumerate(zip(out, factors, strict=True), 2):
+        scale = _scale(x.shape[axis], extent, factor, align)
+        g = _linear_adjoint(g, axis, x.shape[axis], scale, align)
+    return (g,)
+
+
 def cubic_weights(t: Value) -> list[Value]:
     """Weights of the four neighbours at -1, 0, 1, 2 for a position t between 0 and 1.
 
@@ -213,7 +260,7 @@ def _rows() -> dict[tuple[str, int], Any]:
         rows["nearest", n] = operation(f"UpsampleNearest{n}DBackward0")(nearest)
         rows["nearest-exact", n] = operation(f"UpsampleNearestExact{n}DBackward0")(nearest)
         name = f"Upsample{names[n].capitalize()}{n}DBackward0"
-        rows[names[n], n] = operation(name)(_resized(_linear, smooth=True))
+        rows[names[n], n] = operation(name, vjp=_linear_vjp)(_resized(_linear, smooth=True))
     rows["bicubic", 2] = operation("UpsampleBicubic2DBackward0")(_resized(_cubic, smooth=True))
     for mode in _FILTERS:
         name = f"Upsample{mode.capitalize()}2DAaBackward0"

@@ -80,14 +80,24 @@ def huber_loss(
 # -- divergence and likelihoods --------------------------------------------------------------
 
 
-@composite_loss("SubBackward0")
-def kl_div_of(input: Value, target: Value, log_target: bool) -> Value:
+@composite_loss("MulBackward0")
+def _kl_div_of_logarithms(input: Value, target: Value) -> Value:
     x, y = promoted_pair(input, target)
-    if log_target:
-        return b.exp(y) * (y - x)
+    return b.exp(y) * (y - x)
+
+
+@composite_loss("SubBackward0")
+def _kl_div_of_numbers(input: Value, target: Value) -> Value:
+    x, y = promoted_pair(input, target)
     zero = b.eq(y, 0.0)
     entropy = b.select(zero, 0.0, y * b.log(b.select(zero, 1.0, y)))
     return entropy - y * x
+
+
+def kl_div_of(reduction: str, input: Tensor, target: Tensor, log_target: bool) -> Tensor:
+    """``kl_div`` with one of the usual reductions."""
+    run = _kl_div_of_logarithms if log_target else _kl_div_of_numbers
+    return run(reduction, input, target)
 
 
 def kl_div(
@@ -124,10 +134,16 @@ def _at_least(var: Value, eps: float) -> Value:
 
 
 @composite_loss("MulBackward0")
-def _gaussian(input: Value, target: Value, var: Value, full: bool) -> Value:
+def _gaussian(input: Value, target: Value, var: Value) -> Value:
+    x, y, spread = promoted(input, target, var)
+    return (b.log(spread) + (x - y) * (x - y) / spread) * 0.5
+
+
+@composite_loss("AddBackward0")
+def _full_gaussian(input: Value, target: Value, var: Value) -> Value:
     x, y, spread = promoted(input, target, var)
     losses = (b.log(spread) + (x - y) * (x - y) / spread) * 0.5
-    return losses + 0.5 * math.log(2.0 * math.pi) if full else losses
+    return losses + 0.5 * math.log(2.0 * math.pi)
 
 
 def gaussian_nll_loss(
@@ -163,7 +179,8 @@ def gaussian_nll_loss(
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")
-    return _gaussian(reduction, input, target, _at_least(var, float(eps)), full)
+    run = _full_gaussian if full else _gaussian
+    return run(reduction, input, target, _at_least(var, float(eps)))
 
 
 @composite_loss("SubBackward0")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from treadle.autograd.grad_mode import is_grad_enabled
 from treadle.functions import pointwise
 from treadle.functions.indexing import out_of_bounds
 from treadle.ir import build as b
@@ -154,6 +155,9 @@ def triplet_margin_loss(
     return _triplet(reduction, anchor, positive, negative, *options)
 
 
+_hinge = operation("ClampMinBackward0")(above_zero)
+
+
 def triplet_margin_with_distance_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -171,7 +175,7 @@ def triplet_margin_with_distance_loss(
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = pointwise.minimum(far, distance(positive, negative))
-    losses: Tensor = pointwise.clamp(margin + near - far, min=0)
+    losses: Tensor = _hinge(margin + near - far)
     if reduction == "none":
         return losses
     return losses.sum() if reduction == "sum" else losses.mean()
@@ -197,6 +201,11 @@ def soft_margin_loss(
     """log(1 + exp(-target * input)) for targets 1 and -1."""
     reduction = chosen_reduction(size_average, reduce, reduction)
     check_reduction(reduction)
+    if target.requires_grad and is_grad_enabled():
+        raise RuntimeError(
+            "The function 'soft_margin_loss' is not differentiable with respect to argument "
+            "'target'. This input cannot have requires_grad True."
+        )
     return _soft_margin(input, target, reduction)
 
 

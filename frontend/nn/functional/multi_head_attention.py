@@ -87,8 +87,10 @@ def _as_numbers(mask: Tensor | None, name: str, other: Tensor | None, dtype: DTy
 # -- projections -----------------------------------------------------------------------------
 
 
-def _packed(q: Tensor, k: Tensor, v: Tensor, w: Tensor, bias: Tensor | None) -> Three:
+def _packed(q: Tensor, k: Tensor, v: Tensor, w: Tensor | None, bias: Tensor | None) -> Three:
     """The three projections by one weight [3 E, E]; equal arguments are projected together."""
+    if w is None:
+        raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
     extent = q.shape[-1]
     if k is v and q is k:
         parts = linear(q, w, bias).chunk(3, -1)
@@ -192,63 +194,31 @@ def multi_head_attention_forward(
     average_attn_weights: bool = True,
     is_causal: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Projections, attention in ``num_heads`` heads and the output projection.
+    """Projections, attention in ``num_heads`` heads, and the output projection.
 
-    Args:
-        query: [L, N, E]; key, value: [S, N, E]; the batch axis N is optional.
-        in_proj_weight: [3 E, E], unless there are separate weights.
-        bias_k, bias_v: [1, 1, E] appended to the sequence of keys and values.
-        add_zero_attn: appends a key and a value of zeros.
-        key_padding_mask: [N, S], True for keys that nobody looks at.
-        attn_mask: [L, S] or [N * heads, L, S], True for what must not be looked at; or numbers
-            that are added.
-
-    Returns:
-        ([L, N, E], attention weights [N, L, S], by head [N, heads, L, S] unless averaged, or None).
+    Sequences are [L, N, E] (the batch axis N is optional). ``bias_k`` and ``bias_v``, and with
+    ``add_zero_attn`` zeros, are appended to keys and values. Masks are True for what must not be
+    looked at, or numbers that are added: ``key_padding_mask`` [N, S], ``attn_mask`` [L, S] or
+    [N * heads, L, S]. Returns [L, N, E] and the weights [N, L, S] ([N, heads, L, S] unless
+    averaged), or None for them.
     """
     batched = _is_batched(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
-        same_kv, same_qk = key is value, query is key
-        query = query.unsqueeze(1)
-        key = query if same_qk else key.unsqueeze(1)
-        value = key if same_kv else value.unsqueeze(1)
+        query, key, value = _unsqueezed(query, key, value)
         key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
     targets, batch, extent = query.shape
-    heads = batch * num_heads
-    padding = _as_numbers(key_padding_mask, "key_padding_mask", attn_mask, query.dtype)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
-            "method `generate_square_subsequent_mask` to create this mask."
-        )
-    mask = attn_mask
-    if is_causal and padding is None and not need_weights:
-        mask = None
-    else:
-        mask = _as_numbers(attn_mask, "attn_mask", None, query.dtype)
-        is_causal = is_causal and padding is None
+    masks, is_causal = _masks(query, key_padding_mask, attn_mask, is_causal, need_weights)
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     _check_extents(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     if use_separate_proj_weight:
-        weights = (q_proj_weight, k_proj_weight, v_proj_weight)
-        q, k, v = _separate(query, key, value, weights, in_proj_bias)
+        projected = _separate(query, key, value, separate, in_proj_bias)
     else:
-        if in_proj_weight is None:
-            raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
-        q, k, v = _packed(query, key, value, in_proj_weight, in_proj_bias)
-    mask = _checked_mask(mask, targets, key.shape[0], heads)
-    k, v, more = _with_biases(k, v, bias_k, bias_v, (static_k, static_v))
-    size = extent // num_heads
-    q = q.reshape(targets, heads, size).transpose(0, 1)
-    k, v = _heads(k, static_k, "k", heads, size), _heads(v, static_v, "v", heads, size)
-    if add_zero_attn:
-        zeros = treadle.zeros((heads, 1, size), dtype=k.dtype, device=k.device)
-        k, v = treadle.cat([k, zeros], 1), treadle.cat([v, zeros], 1)
-    for _ in range(int(more) + int(add_zero_attn)):
-        mask, padding = _longer(mask), _longer(padding)
-    mask = _merged(mask, padding, batch, num_heads, k.shape[1])
-    p = dropout_p if training else 0.0
+        projected = _packed(query, key, value, in_proj_weight, in_proj_bias)
+    q, k, v, mask = _by_head(
+        projected, masks, (bias_k, bias_v), (static_k, static_v), num_heads, add_zero_attn
+    )
     run = _with_weights if need_weights else _without_weights
-    output, found = run(q, k, v, mask, p, batch, is_causal)
+    output, found = run(q, k, v, mask, dropout_p if training else 0.0, batch, is_causal)
     output = linear(output.reshape(targets * batch, extent), out_proj_weight, out_proj_bias)
     output = output.view(targets, batch, output.shape[1])
     if found is not None and average_attn_weights:
@@ -256,6 +226,49 @@ def multi_head_attention_forward(
     if batched:
         return output, found
     return output.squeeze(1), None if found is None else found.squeeze(0)
+
+
+def _unsqueezed(query: Tensor, key: Tensor, value: Tensor) -> Three:
+    """The three with a batch axis; those that are one tensor stay one."""
+    wide_query = query.unsqueeze(1)
+    wide_key = wide_query if key is query else key.unsqueeze(1)
+    return wide_query, wide_key, wide_key if value is key else value.unsqueeze(1)
+
+
+def _masks(
+    query: Tensor, padding: Tensor | None, attn_mask: Tensor | None, causal: bool, weights: bool
+) -> tuple[tuple[Tensor | None, Tensor | None], bool]:
+    """((mask, padding mask) as numbers to add, whether attention is causal besides)."""
+    wide = _as_numbers(padding, "key_padding_mask", attn_mask, query.dtype)
+    if causal and attn_mask is None:
+        raise RuntimeError(
+            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module "
+            "method `generate_square_subsequent_mask` to create this mask."
+        )
+    if causal and wide is None and not weights:
+        return (None, None), True
+    mask = _as_numbers(attn_mask, "attn_mask", None, query.dtype)
+    return (mask, wide), causal and wide is None
+
+
+def _by_head(
+    projected: Three, masks: Any, biases: Any, static: Any, num_heads: int, zeros: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """(query, key, value) [N * heads, *, E / heads] with what is appended, and one mask."""
+    q, k, v = projected
+    targets, batch, extent = q.shape
+    heads, size = batch * num_heads, extent // num_heads
+    mask, padding = masks
+    mask = _checked_mask(mask, targets, k.shape[0], heads)
+    k, v, more = _with_biases(k, v, *biases, static)
+    q = q.reshape(targets, heads, size).transpose(0, 1)
+    k, v = _heads(k, static[0], "k", heads, size), _heads(v, static[1], "v", heads, size)
+    if zeros:
+        nothing = treadle.zeros((heads, 1, size), dtype=k.dtype, device=k.device)
+        k, v = treadle.cat([k, nothing], 1), treadle.cat([v, nothing], 1)
+    for _ in range(int(more) + int(zeros)):
+        mask, padding = _longer(mask), _longer(padding)
+    return q, k, v, _merged(mask, padding, batch, num_heads, k.shape[1])
 
 
 def _check_extents(

@@ -9,11 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from treadle.functions.axes import axes_of
 from treadle.ir import build as b
-from treadle.ir.types import bfloat16
+from treadle.ir.types import float32, float64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import check_floating, shown
 from treadle.nn.functional.distance import length
@@ -21,6 +19,7 @@ from treadle.operation import operation, update
 from treadle.out_argument import write_out
 from treadle.promotion import as_float, promoted
 from treadle.tensor import Tensor
+from treadle.type_info import finfo
 
 Values = tuple[Value, ...]
 Ints = tuple[int, ...]
@@ -344,9 +343,8 @@ def rms_norm(
     B. Zhang and R. Sennrich, Root Mean Square Layer Normalization, 2019.
     """
     if eps is None:
-        # A 16-bit input is normalised in float32.
-        narrow = input.dtype is bfloat16 or not input.dtype.is_floating_point
-        eps = float(np.finfo(np.float32 if narrow else input.dtype.numpy).eps)
+        # A narrower input is normalised in float32.
+        eps = finfo(float64 if input.dtype is float64 else float32).eps
     return _rms_norm(input, weight, tuple(normalized_shape), float(eps))
 
 

@@ -128,9 +128,13 @@ _MODES = {
 def _check_mode(input: Tensor, numbers: Ints, mode: str) -> int:
     """How many axes are padded, or PyTorch's error."""
     count = len(numbers) // 2
-    if len(numbers) != 2 * count or input.ndim not in (count + 1, count + 2) or count > 3:
+    if input.ndim not in (count + 1, count + 2) or not 1 <= count <= 3:
         raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now"
+            f"Padding size {len(numbers)} is not supported for {input.ndim}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     low, high = _sides(input, numbers)
     for axis in range(input.ndim - count, input.ndim):

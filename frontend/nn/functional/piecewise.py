@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 import treadle
 from treadle.functions import pointwise
 from treadle.ir import build as b
@@ -15,6 +13,7 @@ from treadle.nn.functional.arguments import applied, check_floating, forms
 from treadle.operation import operation
 from treadle.promotion import as_float
 from treadle.tensor import Tensor
+from treadle.type_info import finfo
 from treadle.utils.typename import scalar_type
 
 Values = tuple[Value, ...]
@@ -198,7 +197,7 @@ def softshrink(input: Value, lambd: float = 0.5) -> Value:
     """input moved towards 0 by ``lambd``, at most to 0."""
     check_floating("softshrink_cpu", input)
     if lambd < 0:
-        greatest = float(np.finfo(input.dtype.numpy).max)
+        greatest = finfo(input.dtype).max
         raise RuntimeError(
             f"lambda must be in range [0, {greatest:g}] for input dtype "
             f"{scalar_type(input.dtype)}, but found {lambd:g}"

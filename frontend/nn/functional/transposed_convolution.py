@@ -5,7 +5,11 @@ Each is one convolution of the input spread apart by the stride with the mirrore
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from treadle.ir import build as b
+from treadle.ir.gradients import vjp
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import shown
 from treadle.nn.functional.convolution import check_dtypes
@@ -14,6 +18,7 @@ from treadle.operation import operation
 from treadle.tensor import Tensor
 
 Ints = tuple[int, ...]
+Values = tuple[Value, ...]
 
 
 def _check(input: Value, weight: Value, bias: Value | None, groups: int) -> None:
@@ -45,7 +50,40 @@ def _check(input: Value, weight: Value, bias: Value | None, groups: int) -> None
         )
 
 
-@operation("ConvolutionBackward0")
+def _transposed_vjp(
+    inputs: Values,
+    outputs: Values,
+    upstreams: Values,
+    *,
+    stride: Ints,
+    padding: Ints,
+    groups: int,
+    dilation: Ints,
+    **_: Any,
+) -> Sequence[Value | None]:
+    """A transposed convolution is the gradient of a convolution: its gradients are that one's own.
+
+    They read no zeros between elements, as the derivative of the recorded form would.
+    """
+    (x, w, *rest), (g,) = inputs, upstreams
+    batch, channels = x.shape[:2]
+    kernel = w.shape[2:]
+    spread = b.reshape(g, (batch, groups, g.shape[1] // groups, *g.shape[2:]))
+    filters = b.reshape(w, (groups, channels // groups, w.shape[1], *kernel))
+    ones = (1,) * len(kernel)
+    sides = tuple((side, side) for side in padding)
+    whole = b.conv(spread, filters, stride, sides, dilation, ones)
+    # Output padding may leave room for more than there was.
+    fitting = (batch, groups, channels // groups, *x.shape[2:])
+    own = b.slice(whole, (0,) * whole.ndim, fitting)
+    (to_filters,) = vjp([own], [filters], [b.reshape(x, fitting)])
+    assert to_filters is not None
+    axes = (0, *range(2, g.ndim))
+    bias = (b.sum(g, axes),) if rest else ()
+    return (b.reshape(own, x.shape), b.reshape(to_filters, w.shape), *bias)
+
+
+@operation("ConvolutionBackward0", vjp=_transposed_vjp)
 def _transposed(
     input: Value,
     weight: Value,
@@ -84,6 +122,17 @@ def _transposed(
     return result if bias is None else result + b.reshape(bias, (1, bias.shape[0], *(1,) * count))
 
 
+def _by_axis(extra: Ints, steps: Ints, gaps: Ints) -> Iterator[str]:
+    """Options axis by axis, as a message of PyTorch lists them; it sees a sequence as an image."""
+    sides = ("depth", "height", "width")
+    for name, numbers, rest in (
+        ("output_padding", extra, 0), ("stride", steps, 1), ("dilation", gaps, 1)
+    ):  # fmt: skip
+        shown_numbers = (rest, *numbers) if len(numbers) == 1 else numbers
+        for side, number in zip(sides[-len(shown_numbers) :], shown_numbers, strict=True):
+            yield f"{name}_{side}: {number}"
+
+
 def _convolve(
     count: int,
     input: Tensor,
@@ -116,7 +165,7 @@ def _convolve(
         if added >= step and added >= gap:
             raise RuntimeError(
                 "output padding must be smaller than either stride or dilation, but got "
-                f"output_padding={list(extra)}, stride={list(steps)}, dilation={list(gaps)}"
+                + " ".join(_by_axis(extra, steps, gaps))
             )
     batched = input if input.ndim == count + 2 else input.unsqueeze(0)
     result: Tensor = _transposed(batched, weight, bias, steps, sides, extra, groups, gaps)

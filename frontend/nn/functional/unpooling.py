@@ -61,6 +61,7 @@ def _output_size(
     else:
         given = tuple(output_size)
         out = given[2:] if len(given) == count + 2 else given
+        shown_size = type(output_size)(out) if isinstance(output_size, (list, tuple)) else out
         if len(out) != count:
             raise ValueError(
                 f"output_size should be a sequence containing {count} or {count + 2} elements, "
@@ -70,7 +71,7 @@ def _output_size(
             least, most = usual[axis] - stride[axis], usual[axis] + stride[axis]
             if not least < out[axis] < most:
                 raise ValueError(
-                    f'invalid output_size "{list(out)}" (dim {axis} must be between {least} and '
+                    f'invalid output_size "{shown_size}" (dim {axis} must be between {least} and '
                     f"{most})"
                 )
     for axis, extent in enumerate(out):

@@ -20,6 +20,7 @@ from treadle.utils.data.sampler import (
     SequentialSampler,
     SubsetRandomSampler,
 )
+from treadle.utils.data.workers import get_worker_info
 
 __all__ = [
     "BatchSampler",
@@ -35,5 +36,6 @@ __all__ = [
     "TensorDataset",
     "default_collate",
     "default_convert",
+    "get_worker_info",
     "random_split",
 ]

@@ -1,16 +1,19 @@
 """``DataLoader``: batches of a dataset, in a sampler's order.
 
-It loads in the calling process; loading in worker processes is not supported yet.
+What loads them, in this process or in others, is ``fetching`` and ``workers``.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from treadle.utils.data.collate import default_collate, default_convert
 from treadle.utils.data.dataset import IterableDataset
+from treadle.utils.data.fetching import fetcher
 from treadle.utils.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from treadle.utils.data.workers import Workers
 
 
 class _Endless:
@@ -30,15 +33,23 @@ class DataLoader:
         shuffle: draws a new random order for each pass.
         sampler: the order of the indices, in place of ``shuffle``.
         batch_sampler: lists of indices, in place of all of the above and ``drop_last``.
-        num_workers: must be 0.
+        num_workers: processes that load ahead; 0 loads in this one.
         collate_fn: makes a batch of a list of samples; ``default_collate`` by default.
         pin_memory: accepted; copies to a device are recorded, so nothing need be pinned.
         drop_last: leaves out a last batch that is not full.
-        generator: source of the random order.
+        timeout: seconds to wait for a worker, 0 for ever.
+        worker_init_fn: called with each worker's number before it loads.
+        multiprocessing_context: how workers are started.
+        generator: source of the random order, and of the workers' seeds.
+        prefetch_factor: batches that each worker loads ahead, 2 by default.
+        persistent_workers: whether workers live on from one pass to the next.
+        in_order: whether batches come in the sampler's order or as they are ready.
 
     Raises:
         ValueError: options that exclude each other, in PyTorch's words.
     """
+
+    _workers: Workers | None = None
 
     def __init__(
         self,
@@ -103,35 +114,40 @@ class DataLoader:
 
     def __iter__(self) -> Iterator[Any]:
         """A new pass over the dataset."""
-        if isinstance(self.dataset, IterableDataset):
-            return self._stream()
-        if self.batch_sampler is None:
-            return (self.collate_fn(self.dataset[index]) for index in self.sampler)
-        return self._batches(self.batch_sampler)
+        return self._by_workers() if self.num_workers else self._here()
 
-    def _batches(self, batch_sampler: Iterable[Any]) -> Iterator[Any]:
-        dataset, collate = self.dataset, self.collate_fn
-        fetch = getattr(dataset, "__getitems__", None)
-        for indices in batch_sampler:
-            if callable(fetch):
-                yield collate(fetch(indices))
-            else:
-                yield collate([dataset[index] for index in indices])
+    def _here(self) -> Iterator[Any]:
+        batched = self.batch_sampler is not None
+        fetch = fetcher(self.dataset, self.collate_fn, batched, self.drop_last)
+        indices: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+        for chosen in indices:
+            try:
+                batch = fetch(chosen)
+            except StopIteration:
+                return
+            yield batch
 
-    def _stream(self) -> Iterator[Any]:
-        samples = iter(self.dataset)
-        if self.batch_sampler is None:
-            for sample in samples:
-                yield self.collate_fn(sample)
-            return
-        batch: list[Any] = []
-        for sample in samples:
-            batch.append(sample)
-            if len(batch) == self.batch_size:
-                yield self.collate_fn(batch)
-                batch = []
-        if batch and not self.drop_last:
-            yield self.collate_fn(batch)
+    def _by_workers(self) -> Iterator[Any]:
+        workers = self._workers or Workers(self)
+        if self.persistent_workers:
+            self._workers = workers
+        try:
+            yield from workers.batches(self)
+        finally:
+            if workers is not self._workers:
+                workers.close()
+
+    def _for_workers(self) -> DataLoader:
+        """What workers need of the loader; not the samplers, which stay here."""
+        copied = copy.copy(self)
+        copied.sampler, copied._workers, copied.generator = (), None, None
+        copied.batch_sampler = None if self.batch_sampler is None else ()
+        return copied
+
+    def __del__(self) -> None:
+        workers = self.__dict__.get("_workers")
+        if workers is not None:
+            workers.close()
 
     def __len__(self) -> int:
         """The number of batches of a pass; TypeError for a stream without a length."""
@@ -163,13 +179,12 @@ def _check_workers(
             "num_workers option should be non-negative; use num_workers=0 to disable "
             "multiprocessing."
         )
-    if num_workers > 0:
-        raise NotImplementedError(
-            f"num_workers={num_workers}: loading in worker processes is not supported yet; "
-            "use num_workers=0, which loads in this process"
-        )
     if timeout < 0:
         raise ValueError("timeout option should be non-negative")
+    if num_workers > 0:
+        if prefetch_factor is not None and prefetch_factor < 0:
+            raise ValueError("prefetch_factor option should be non-negative")
+        return
     if prefetch_factor is not None:
         raise ValueError(
             "prefetch_factor option could only be specified in multiprocessing. let num_workers "

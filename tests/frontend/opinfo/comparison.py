@@ -20,7 +20,8 @@ def array_of(tensor: Any) -> Any:
     if str(tensor.dtype) == "torch.bfloat16":
         tensor = tensor.float()
     if not isinstance(tensor, treadle.Tensor):
-        tensor = tensor.resolve_conj().resolve_neg()
+        # Forced: some gradients of PyTorch are zeros without memory.
+        return np.array(tensor.resolve_conj().resolve_neg().numpy(force=True))
     return np.array(tensor.numpy())
 
 

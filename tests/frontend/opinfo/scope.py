@@ -41,12 +41,14 @@ RANDOM = frozenset(_RANDOM.split())
 
 # Operators that say where the elements were which they chose: PyTorch's choice among equal ones
 # follows from its library's unstable algorithms, Treadle's is the first (of ``mode``, the last).
-TIES = frozenset("argsort kthvalue median mode nanmedian sort topk".split())
+_TIES = "argsort kthvalue median mode nanmedian sort topk"
+TIES = frozenset(_TIES.split())
 
 
 def is_random(op: Any, sample: Any) -> bool:
     """Whether the result of a sample agrees in type and shape only."""
     return op.name in RANDOM or sample.kwargs.get("dropout_p", 0.0) > 0.0
+
 
 # Vectors have a sign or phase that no definition fixes: what the database makes of results before
 # it differentiates them does not depend on it.

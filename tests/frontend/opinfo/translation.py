@@ -98,6 +98,18 @@ def _named(root: Any, path: str) -> Any:
         raise MissingFunctionError(f"treadle.{path}") from None
 
 
+def _function(name: str) -> Callable[..., Any]:
+    """A function of that name, or else the method: ``treadle.double`` is a dtype."""
+    try:
+        found = _named(treadle, name)
+        if callable(found):
+            return found  # type: ignore[no-any-return]
+    except MissingFunctionError:
+        if "." in name:
+            raise
+    return _named(treadle, f"Tensor.{name}")  # type: ignore[no-any-return]
+
+
 def translate(function: Any, name: str = "") -> Callable[..., Any]:
     """The function of Treadle that stands for one of PyTorch, or for a lambda over PyTorch."""
     if isinstance(function, functools.partial):
@@ -120,12 +132,7 @@ def translate(function: Any, name: str = "") -> Callable[..., Any]:
         made.__kwdefaults__ = function.__kwdefaults__
         return made
     if name:
-        try:
-            return _named(treadle, name)
-        except MissingFunctionError:
-            if "." not in name:
-                return _named(treadle, f"Tensor.{name}")
-            raise
+        return _function(name)
     qualified = getattr(function, "__name__", "")
     inside = module.removeprefix("torch").strip(".")
     if inside.startswith("_C"):

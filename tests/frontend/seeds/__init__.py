@@ -1,0 +1,1 @@
+"""Code cells of five PyTorch tutorials, and of the functions that their text names."""

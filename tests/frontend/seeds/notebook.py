@@ -101,9 +101,9 @@ def same_numbers(library: Any) -> Iterator[None]:
             return tensor.copy_(library.tensor(array).to(tensor.dtype))
 
     def redrawn(function: Callable[..., Any], kind: str) -> Callable[..., Any]:
-        return lambda *args, **kwargs: fill(function(*args, **kwargs).detach(), kind).requires_grad_(
-            kwargs.get("requires_grad", False)
-        )
+        return lambda *args, **kwargs: fill(
+            function(*args, **kwargs).detach(), kind
+        ).requires_grad_(kwargs.get("requires_grad", False))
 
     def filled(kind: str) -> Callable[..., Any]:
         def method(self: Any, low: float = 0.0, high: float = 1.0, generator: Any = None) -> Any:

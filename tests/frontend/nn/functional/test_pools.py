@@ -88,7 +88,11 @@ def test_fractional_pooling_matches_for_given_draws(
     def call(t: Any, x: Any) -> Any:
         function = getattr(t.nn.functional, f"fractional_max_pool{count}d")
         values, indices = function(
-            x, 2, output_ratio=0.5, return_indices=True, _random_samples=t.tensor(samples)
+            x,
+            2,
+            output_ratio=(0.5,) * count,
+            return_indices=True,
+            _random_samples=t.tensor(samples),
         )
         return values + indices * 0.0
 

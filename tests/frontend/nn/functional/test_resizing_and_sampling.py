@@ -27,9 +27,7 @@ def test_interpolation_matches(
     mode: str, count: int, options: dict[str, Any], rng: Any, same_as_torch: Any
 ) -> None:
     x = rng.standard_normal((2, 3, *EXTENTS[count]))
-    same_as_torch(
-        lambda t, x: t.nn.functional.interpolate(x, mode=mode, **options), x, rtol=1e-9
-    )
+    same_as_torch(lambda t, x: t.nn.functional.interpolate(x, mode=mode, **options), x, rtol=1e-9)
 
 
 @pytest.mark.parametrize("size", [1, 3, 9])
@@ -58,9 +56,7 @@ def test_antialiased_interpolation_matches(
     x = rng.standard_normal((1, 2, 9, 11))
 
     def call(t: Any, x: Any) -> Any:
-        return t.nn.functional.interpolate(
-            x, size, mode=mode, align_corners=align, antialias=True
-        )
+        return t.nn.functional.interpolate(x, size, mode=mode, align_corners=align, antialias=True)
 
     same_as_torch(call, x, rtol=1e-6)
 

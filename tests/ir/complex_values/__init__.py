@@ -1,0 +1,1 @@
+"""Tests of complex values, which are composed of real ones."""

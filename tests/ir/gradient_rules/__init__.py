@@ -1,0 +1,1 @@
+"""Tests of gradient rules by family."""

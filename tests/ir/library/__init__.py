@@ -1,0 +1,1 @@
+"""Tests of the library functions that programs call."""
