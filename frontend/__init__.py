@@ -32,6 +32,7 @@ from treadle.autograd.grad_mode import (
     set_grad_enabled as set_grad_enabled,
 )
 from treadle.configuration import *
+from treadle.constants import *
 from treadle.device import (
     device as device,
     get_default_device as get_default_device,

@@ -34,7 +34,7 @@ _KINDS: dict[str, Any] = {
 
 def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Arguments of ``to`` by name; TypeError where they fit none of its forms."""
-    names = _AFTER_DEVICE
+    names: tuple[str, ...] = _AFTER_DEVICE
     if (args and isinstance(args[0], Tensor)) or "tensor" in kwargs:
         names = _AFTER_TENSOR
     elif args and isinstance(args[0], DType):

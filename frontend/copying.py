@@ -46,7 +46,7 @@ def _rebuild_storage(
     return engine.adopt(elements, Device(kind, int(index) if index else None))
 
 
-copyreg.pickle(Storage, _reduce_storage)  # type: ignore[arg-type]
+copyreg.pickle(Storage, _reduce_storage)
 
 
 # -- tensors -------------------------------------------------------------------------------------

@@ -76,13 +76,6 @@ def _attach_tables() -> None:
             _attach(name, attribute)
 
 
-def _clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """In-place ``clamp``."""
-    plain = not isinstance(min, Tensor) and not isinstance(max, Tensor)
-    function = pointwise._clamp_numbers if plain else pointwise._clamp_tensors
-    return inplace(function)(self, min=min, max=max)
-
-
 def in_place_functions() -> dict[str, Any]:
     """The in-place methods that are functions of the package too, as ``torch.sin_`` is."""
     names = [f"{name}_" for name in pointwise.IN_PLACE_FUNCTIONS]

@@ -203,4 +203,4 @@ def _defined(cls: type[Tensor], **options: Any) -> None:
 def install() -> None:
     """Teaches ``Tensor`` about subclasses; those that exist already stay as they are."""
     Tensor.__torch_function__ = classmethod(_torch_function)  # type: ignore[attr-defined]
-    Tensor.__init_subclass__ = classmethod(_defined)  # type: ignore[method-assign, assignment]
+    Tensor.__init_subclass__ = classmethod(_defined)  # type: ignore[arg-type, assignment, method-assign]

@@ -389,7 +389,7 @@ class Tensor:
                 "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
                 f"{type(element)}."
             )
-        return bool((self == element).any().item())
+        return bool(self.eq(element).any().item())
 
     def __index__(self) -> int:
         if self.dtype.is_floating_point or self.shape.numel() != 1:

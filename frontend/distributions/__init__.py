@@ -25,6 +25,7 @@ from treadle.distributions.location_scale import (
     Normal,
     Uniform,
 )
+from treadle.distributions.multivariate_normal import MultivariateNormal
 from treadle.distributions.transformed import LogNormal, TransformedDistribution
 from treadle.distributions.transforms import (
     AbsTransform,
@@ -58,6 +59,7 @@ __all__ = [
     "Laplace",
     "LogNormal",
     "Multinomial",
+    "MultivariateNormal",
     "Normal",
     "OneHotCategorical",
     "OneHotCategoricalStraightThrough",

@@ -135,7 +135,7 @@ class _OverCategories(Distribution):
 class OneHotCategorical(_OverCategories):
     """One of K categories as a vector of zeros with a single 1."""
 
-    support = constraints.one_hot  # type: ignore[assignment]
+    support = constraints.one_hot
     has_enumerate_support = True
 
     def __init__(
@@ -238,7 +238,7 @@ class Multinomial(_OverCategories):
         self._checked(value)
         logits, value = broadcast_all(self.logits, value)
         # An impossible category that did not come up counts nothing.
-        impossible = (value == 0) & (logits == -math.inf)
+        impossible = value.eq(0) & logits.eq(-math.inf)
         logits = logits.masked_fill(impossible, 0)
         ways = (value.sum(-1) + 1).lgamma() - (value + 1).lgamma().sum(-1)
         return ways + (logits * value).sum(-1)

@@ -93,7 +93,7 @@ class _Boolean(Constraint):
     is_discrete = True
 
     def check(self, value: Tensor) -> Tensor:
-        return (value == 0) | (value == 1)
+        return value.eq(0) | value.eq(1)
 
 
 class _OneHot(Constraint):
@@ -101,7 +101,7 @@ class _OneHot(Constraint):
     event_dim = 1
 
     def check(self, value: Tensor) -> Tensor:
-        zero_or_one = (value == 0) | (value == 1)
+        zero_or_one = value.eq(0) | value.eq(1)
         return zero_or_one.all(-1) & value.sum(-1).eq(1)
 
 
@@ -123,8 +123,8 @@ class _IntegerInterval(_Bounded):
         super().__init__(lower_bound=lower_bound, upper_bound=upper_bound)
 
     def check(self, value: Tensor) -> Tensor:
-        whole = value % 1 == 0
-        return whole & (self.lower_bound <= value) & (value <= self.upper_bound)  # type: ignore[attr-defined]
+        whole = (value % 1).eq(0)
+        return whole & (value >= self.lower_bound) & (value <= self.upper_bound)  # type: ignore[attr-defined]
 
 
 class _IntegerGreaterThan(_Bounded):
@@ -134,12 +134,12 @@ class _IntegerGreaterThan(_Bounded):
         super().__init__(lower_bound=lower_bound)
 
     def check(self, value: Tensor) -> Tensor:
-        return (value % 1 == 0) & (value >= self.lower_bound)  # type: ignore[attr-defined]
+        return (value % 1).eq(0) & (value >= self.lower_bound)  # type: ignore[attr-defined]
 
 
 class _Real(Constraint):
     def check(self, value: Tensor) -> Tensor:
-        return value == value  # false for NaN
+        return value.eq(value)  # false for NaN
 
 
 class _GreaterThan(_Bounded):
@@ -198,14 +198,14 @@ class _LowerTriangular(Constraint):
     event_dim = 2
 
     def check(self, value: Tensor) -> Tensor:
-        return (value.tril() == value).flatten(-2).all(-1)
+        return value.tril().eq(value).flatten(-2).all(-1)
 
 
 class _LowerCholesky(Constraint):
     event_dim = 2
 
     def check(self, value: Tensor) -> Tensor:
-        triangular = (value.tril() == value).flatten(-2).all(-1)
+        triangular = value.tril().eq(value).flatten(-2).all(-1)
         return triangular & (value.diagonal(dim1=-2, dim2=-1) > 0).all(-1)
 
 

@@ -44,7 +44,7 @@ class Bernoulli(_OfTrials):
     """1 with probability ``probs`` (or log-odds ``logits``), else 0."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
-    support = constraints.boolean  # type: ignore[assignment]
+    support = constraints.boolean
     has_enumerate_support = True
 
     def __init__(
@@ -62,7 +62,7 @@ class Bernoulli(_OfTrials):
     def mode(self) -> Tensor:
         """The likelier of 0 and 1, NaN where neither is."""
         mode = (self.probs >= 0.5).to(self.probs.dtype)
-        return mode.masked_fill(self.probs == 0.5, math.nan)
+        return mode.masked_fill(self.probs.eq(0.5), math.nan)
 
     @property
     def variance(self) -> Tensor:
@@ -179,7 +179,7 @@ class Geometric(_OfTrials):
     """How many trials fail before the first success."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
-    support = constraints.nonnegative_integer  # type: ignore[assignment]
+    support = constraints.nonnegative_integer
 
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
@@ -219,7 +219,7 @@ class Geometric(_OfTrials):
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the probability."""
         value, probs = broadcast_all(self._checked(value), self.probs)
-        probs = treadle.where((probs == 1) & (value == 0), treadle.zeros_like(probs), probs)
+        probs = probs.masked_fill(probs.eq(1) & value.eq(0), 0)
         return value * (-probs).log1p() + self.probs.log()
 
     def entropy(self) -> Tensor:
@@ -234,7 +234,7 @@ class Poisson(Distribution):
     """How many events happen where ``rate`` are expected."""
 
     arg_constraints = {"rate": constraints.nonnegative}
-    support = constraints.nonnegative_integer  # type: ignore[assignment]
+    support = constraints.nonnegative_integer
 
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
         (self.rate,) = broadcast_all(rate)

@@ -20,7 +20,7 @@ class Exponential(Distribution):
     """The time to the next of events that happen at a rate."""
 
     arg_constraints = {"rate": constraints.positive}
-    support = constraints.nonnegative  # type: ignore[assignment]
+    support = constraints.nonnegative
     has_rsample = True
 
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import treadle
 from treadle.distributions.categories import Categorical, OneHotCategorical
 from treadle.distributions.discrete import Bernoulli, Binomial, Geometric, Poisson
 from treadle.distributions.distribution import Distribution
@@ -56,7 +55,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
 
 
 def _infinite_where(condition: Tensor, value: Tensor) -> Tensor:
-    return treadle.where(condition, treadle.full_like(value, math.inf), value)
+    return value.masked_fill(condition, math.inf)
 
 
 @register_kl(Normal, Normal)
@@ -82,7 +81,7 @@ def _cauchy(p: Cauchy, q: Cauchy) -> Tensor:
 
 @register_kl(HalfNormal, HalfNormal)
 def _half_normal(p: HalfNormal, q: HalfNormal) -> Tensor:
-    return _normal(p.base_dist, q.base_dist)  # type: ignore[arg-type]
+    return _normal(p.base_dist, q.base_dist)
 
 
 @register_kl(Uniform, Uniform)
@@ -109,11 +108,11 @@ def _exponential(p: Exponential, q: Exponential) -> Tensor:
 @register_kl(Bernoulli, Bernoulli)
 def _bernoulli(p: Bernoulli, q: Bernoulli) -> Tensor:
     success = p.probs * (functional.softplus(-q.logits) - functional.softplus(-p.logits))
-    success = _infinite_where(q.probs == 0, success)
-    success = success.masked_fill(p.probs == 0, 0)
+    success = _infinite_where(q.probs.eq(0), success)
+    success = success.masked_fill(p.probs.eq(0), 0)
     failure = (1 - p.probs) * (functional.softplus(q.logits) - functional.softplus(p.logits))
-    failure = _infinite_where(q.probs == 1, failure)
-    return success + failure.masked_fill(p.probs == 1, 0)
+    failure = _infinite_where(q.probs.eq(1), failure)
+    return success + failure.masked_fill(p.probs.eq(1), 0)
 
 
 @register_kl(Binomial, Binomial)
@@ -139,9 +138,9 @@ def _poisson(p: Poisson, q: Poisson) -> Tensor:
 @register_kl(Categorical, Categorical)
 def _categorical(p: Categorical, q: Categorical) -> Tensor:
     terms = p.probs * (p.logits - q.logits)
-    impossible = (q.probs == 0).expand(terms.shape)
+    impossible = q.probs.eq(0).expand(terms.shape)
     terms = _infinite_where(impossible, terms)
-    return terms.masked_fill((p.probs == 0).expand(terms.shape), 0).sum(-1)
+    return terms.masked_fill(p.probs.eq(0).expand(terms.shape), 0).sum(-1)
 
 
 @register_kl(OneHotCategorical, OneHotCategorical)

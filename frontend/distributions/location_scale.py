@@ -34,7 +34,7 @@ class LocationScale(Distribution):
     """
 
     arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
-    support = constraints.real  # type: ignore[assignment]
+    support = constraints.real
     has_rsample = True
 
     def __init__(self, loc: Any, scale: Any, validate_args: bool | None = None) -> None:
@@ -214,7 +214,7 @@ class _Half(Distribution):
     """The absolute value of a distribution around 0."""
 
     arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative  # type: ignore[assignment]
+    support = constraints.nonnegative
     has_rsample = True
     _kind: type[LocationScale]
 
@@ -245,7 +245,7 @@ class _Half(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """The logarithm of the density, minus infinity below 0."""
         found = self.base_dist.log_prob(self._checked(value)) + math.log(2)
-        return treadle.where(value >= 0, found, treadle.full_like(found, -math.inf))
+        return found.masked_fill(value < 0, -math.inf)
 
     def cdf(self, value: Tensor) -> Tensor:
         """The probability of a sample up to a value."""
@@ -310,7 +310,7 @@ class Uniform(Distribution):
         super().__init__(_batch_shape(self.low, low, high), validate_args=validate_args)
 
     @property
-    def arg_constraints(self) -> dict[str, Constraint]:  # type: ignore[override]
+    def arg_constraints(self) -> dict[str, Constraint]:
         """The bounds are in order."""
         return {
             "low": constraints.less_than(self.high),

@@ -40,7 +40,7 @@ def distinct_axes(dim: int | Sequence[int], rank: int) -> tuple[int, ...]:
     """The axes named, counted from 0; RuntimeError for a repeated one."""
     axes: list[int] = []
     for given in dim if isinstance(dim, (tuple, list)) else (dim,):
-        axis = axis_of(given, rank)  # type: ignore[arg-type]
+        axis = axis_of(given, rank)
         if axis in axes:
             raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
         axes.append(axis)
@@ -49,9 +49,10 @@ def distinct_axes(dim: int | Sequence[int], rank: int) -> tuple[int, ...]:
 
 def extents(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     """Sizes given as several integers or one sequence; TypeError for other numbers."""
+    given: Sequence[Any] = sizes
     if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)):
-        sizes = sizes[0]
-    return tuple(map(index, sizes))
+        given = sizes[0]
+    return tuple(map(index, given))
 
 
 def inferred_shape(shape: tuple[int, ...], count: int) -> Shape:

@@ -14,7 +14,7 @@ from treadle.ir import build as b
 from treadle.ir.types import bool_, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.out_argument import accepts_out
+from treadle.out_argument import accepts_out, write_out
 from treadle.promotion import cpp_name
 from treadle.return_types import return_type
 from treadle.tensor import Tensor
@@ -169,12 +169,7 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: A
                 f"Expected out tensor to have dtype {cpp_name(result.dtype)}, but got "
                 f"{cpp_name(target.dtype)} instead"
             )
-    return found if out is None else _written(found, out)
-
-
-@accepts_out
-def _written(found: Any) -> Any:
-    return found
+    return found if out is None else write_out(found, out, (input,))
 
 
 def _arg(name: str, build: Any) -> Any:

@@ -16,7 +16,7 @@ from treadle.nn.functional.adaptive_pooling import (
     adaptive_avg_pool1d,
     adaptive_max_pool1d_with_indices as adaptive_max_pool1d,
 )
-from treadle.nn.functional.convolution import conv1d, conv2d, conv3d
+from treadle.nn.functional.convolution import conv1d, conv2d, conv3d, conv_tbc
 from treadle.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
 from treadle.nn.functional.grid import affine_grid, grid_sampler
 from treadle.nn.functional.linear import bilinear
@@ -38,7 +38,12 @@ from treadle.nn.functional.pooling import (
     max_pool2d,
     max_pool3d,
 )
-from treadle.nn.functional.rearrangement import channel_shuffle, pixel_shuffle, pixel_unshuffle
+from treadle.nn.functional.rearrangement import (
+    channel_shuffle,
+    native_channel_shuffle,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from treadle.nn.functional.softmax import log_softmax_along, softmax_along
 from treadle.nn.functional.transposed_convolution import (
     conv_transpose1d,
@@ -64,7 +69,6 @@ __all__ = [
 METHODS = "hardshrink log_softmax prelu softmax"
 
 _REDUCTIONS = ("none", "mean", "sum")  # in the order of PyTorch's numbers for them
-native_channel_shuffle = channel_shuffle
 
 
 def softmax(input: Tensor, dim: int, dtype: DType | None = None) -> Tensor:
@@ -175,13 +179,7 @@ def embedding_bag(
     )  # fmt: skip
 
 
-# -- convolution over time, grids ------------------------------------------------------------
-
-
-def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """``conv1d`` of [T, N, C] with [K, C, O] -> [T', N, O]."""
-    channels_first = input.permute(1, 2, 0), weight.permute(2, 1, 0)
-    return conv1d(*channels_first, bias, padding=pad).permute(2, 0, 1)
+# -- grids -----------------------------------------------------------------------------------
 
 
 def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:

@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from treadle.functions.axes import Dim, axes_of
-from treadle.functions.reduction import count_along, spread
+from treadle.functions.reduction import count_along, narrowed, spread, widened
 from treadle.ir import build as b
 from treadle.ir.value import Value
 from treadle.operation import operation
@@ -66,17 +66,18 @@ def _gradient(root: bool) -> Any:
     def rule(
         inputs: Any, outputs: Any, upstreams: Any, *, dim: Dim, correction: float, keepdim: bool
     ) -> tuple[Value | None]:
-        x = inputs[0]
+        x = widened(inputs[0])
         axes = axes_of(x, dim)
         total: Value | None = None
         if upstreams[0] is not None:
-            g = _deviation_slope(outputs[0], upstreams[0]) if root else upstreams[0]
+            g = widened(upstreams[0])
+            g = _deviation_slope(widened(outputs[0]), g) if root else g
             total = _variance_slope(x, axes, correction, g)
         if len(upstreams) > 1 and upstreams[1] is not None:
             count = builtins.max(count_along(x.shape, axes), 1)
-            share = spread(upstreams[1], x.shape, axes) / float(count)
+            share = spread(widened(upstreams[1]), x.shape, axes) / float(count)
             total = share if total is None else total + share
-        return (total,)
+        return (None if total is None else narrowed(total, inputs[0]),)
 
     return rule
 
@@ -84,27 +85,33 @@ def _gradient(root: bool) -> Any:
 @operation("VarBackward0", vjp=_gradient(root=False))
 def _var(input: Value, dim: Dim, correction: float, keepdim: bool) -> Value:
     _check("var", input)
-    return _variance(input, axes_of(input, dim), correction, keepdim)
+    x = widened(input)
+    return narrowed(_variance(x, axes_of(x, dim), correction, keepdim), input)
 
 
 @operation("StdBackward0", vjp=_gradient(root=True))
 def _std(input: Value, dim: Dim, correction: float, keepdim: bool) -> Value:
     _check("std", input)
-    return b.sqrt(_variance(input, axes_of(input, dim), correction, keepdim))
+    x = widened(input)
+    return narrowed(b.sqrt(_variance(x, axes_of(x, dim), correction, keepdim)), input)
 
 
 @operation("VarMeanBackward0", vjp=_gradient(root=False))
 def _var_mean(input: Value, dim: Dim, correction: float, keepdim: bool) -> Any:
     _check("var_mean", input)
-    axes = axes_of(input, dim)
-    return _variance(input, axes, correction, keepdim), _mean(input, axes, keepdim)
+    x = widened(input)
+    axes = axes_of(x, dim)
+    both = _variance(x, axes, correction, keepdim), _mean(x, axes, keepdim)
+    return narrowed(both[0], input), narrowed(both[1], input)
 
 
 @operation("StdMeanBackward0", vjp=_gradient(root=True))
 def _std_mean(input: Value, dim: Dim, correction: float, keepdim: bool) -> Any:
     _check("std_mean", input)
-    axes = axes_of(input, dim)
-    return b.sqrt(_variance(input, axes, correction, keepdim)), _mean(input, axes, keepdim)
+    x = widened(input)
+    axes = axes_of(x, dim)
+    both = b.sqrt(_variance(x, axes, correction, keepdim)), _mean(x, axes, keepdim)
+    return narrowed(both[0], input), narrowed(both[1], input)
 
 
 def _moment(name: str, run: Any, what: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from treadle.functions import pointwise
 from treadle.functions.axes import Dim, axes_of, axis_of
-from treadle.functions.reduction import spread
+from treadle.functions.reduction import narrowed, spread, widened
 from treadle.ir import build as b
 from treadle.ir.types import DType
 from treadle.ir.value import Value
@@ -27,28 +27,30 @@ def _norm_gradient(
     dtype: DType | None = None,
 ) -> tuple[Value | None]:  # fmt: skip
     """PyTorch's subgradients: nothing where the norm is 0, extrema share evenly."""
-    y, g = outputs[0], upstreams[0]
-    x = b.cast(inputs[0], y.dtype.to_complex() if inputs[0].dtype.is_complex else y.dtype)
-    axes = axes_of(x, dim)
-    y, g = spread(y, x.shape, axes), spread(g, x.shape, axes)
-    size, sign = b.abs(x), b.sign(x)
     if p == 0.0:
         return (None,)
+    y, g = widened(outputs[0]), widened(upstreams[0])
+    x = b.cast(inputs[0], y.dtype.to_complex() if inputs[0].dtype.is_complex else y.dtype)
+    axes = axes_of(x, dim)
+    slope = _norm_slope(x, spread(y, x.shape, axes), spread(g, x.shape, axes), p, axes)
+    return (b.cast(slope, inputs[0].dtype),)
+
+
+def _norm_slope(x: Value, y: Value, g: Value, p: float, axes: tuple[int, ...]) -> Value:
+    """The gradient of a norm y of order p, spread as its upstream gradient g over x."""
+    size, sign = b.abs(x), b.sign(x)
     if p == 1.0:
-        return (g * sign,)
+        return g * sign
     if math.isinf(p):
         chosen = b.cast(b.eq(size, y), x.dtype)
-        count = spread(b.sum(chosen, axes), x.shape, axes)
-        return (g * sign * chosen / count,)
+        return g * sign * chosen / spread(b.sum(chosen, axes), x.shape, axes)
     nothing = b.eq(y, 0)
     scale = g / b.select(nothing, 1.0, y if p == 2.0 else b.pow(y, p - 1.0))
     if p == 2.0:
-        slope = x * scale
-    else:
-        zero = b.eq(size, 0)
-        power = b.pow(b.select(zero, 1.0, size), p - 1.0)
-        slope = sign * (b.select(zero, 0.0, power) if p > 1.0 or p < 1.0 else power) * scale
-    return (b.select(nothing, 0.0, slope),)
+        return b.select(nothing, 0.0, x * scale)
+    zero = b.eq(size, 0)
+    power = b.select(zero, 0.0, b.pow(b.select(zero, 1.0, size), p - 1.0))
+    return b.select(nothing, 0.0, sign * power * scale)
 
 
 @operation("LinalgVectorNormBackward0", vjp=_norm_gradient)
@@ -63,18 +65,21 @@ def vector_norm(
         )
     x = b.cast(input, dtype) if dtype is not None else input
     axes = axes_of(x, dim)
-    size = b.abs(x)
     if (math.isinf(p) or p < 0) and 0 in [x.shape[axis] for axis in axes]:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {p:g} norm on an empty tensor because the "
             "operation does not have an identity"
         )
+    return narrowed(_norm(b.abs(widened(x)), p, axes, keepdim), x)
+
+
+def _norm(size: Value, p: float, axes: tuple[int, ...], keepdim: bool) -> Value:
     if p == math.inf:
         return b.max(size, axes, keepdim)
     if p == -math.inf:
         return b.min(size, axes, keepdim)
     if p == 0.0:
-        return b.sum(b.cast(b.ne(x, 0), size.dtype), axes, keepdim)
+        return b.sum(b.cast(b.ne(size, 0), size.dtype), axes, keepdim)
     if p == 1.0:
         return b.sum(size, axes, keepdim)
     if p == 2.0:

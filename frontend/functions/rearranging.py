@@ -231,9 +231,9 @@ def constant_pad_nd(input: Value, pad: Sequence[int], value: Any = 0) -> Value:
             f"Pad length is {len(pad)}while the input has {input.ndim}dimensions."
         )
     low, high = [0] * input.ndim, [0] * input.ndim
-    for number in range(len(pad) // 2):
-        axis = input.ndim - 1 - number
-        low[axis], high[axis] = pad[2 * number], pad[2 * number + 1]
+    for place in range(len(pad) // 2):
+        axis = input.ndim - 1 - place
+        low[axis], high[axis] = pad[2 * place], pad[2 * place + 1]
         if input.shape[axis] + low[axis] + high[axis] < 0:
             raise RuntimeError("narrow(): length must be non-negative.")
     number = float(value) if input.dtype.is_floating_point else input.dtype.numpy.type(value).item()

@@ -12,7 +12,7 @@ from typing import Any
 from treadle.functions import movement
 from treadle.functions.axes import Dim, axes_of as axes_of, extents
 from treadle.ir import build as b
-from treadle.ir.types import DType, bool_, int64, uint8
+from treadle.ir.types import NARROW_FLOATS, DType, bool_, float32, int64, uint8
 from treadle.ir.value import Value
 from treadle.operation import operation
 from treadle.out_argument import accepts_out, takes_tensor, write_out
@@ -38,6 +38,16 @@ def spread(reduced: Value, shape: tuple[int, ...], axes: tuple[int, ...]) -> Val
 def count_along(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
     """How many elements go into each result."""
     return math.prod(shape[axis] for axis in axes)
+
+
+def widened(x: Value) -> Value:
+    """Floats of two bytes as float32, in which sums and what follows them are rounded once."""
+    return b.cast(x, float32) if x.dtype in NARROW_FLOATS else x
+
+
+def narrowed(result: Value, x: Value) -> Value:
+    """A result of ``widened`` elements in the dtype that they had."""
+    return b.cast(result, x.dtype) if x.dtype in NARROW_FLOATS else result
 
 
 def _truth_sum(input: Value, axes: tuple[int, ...], keepdim: bool, dtype: DType | None) -> Value:
@@ -100,8 +110,8 @@ def _mean(input: Value, dim: Dim, keepdim: bool, dtype: DType | None) -> Value:
         )
     axes = axes_of(x, dim)
     count = count_along(x.shape, axes)
-    total = b.sum(x, axes, keepdim)
-    return total / float(count) if count else b.mul(total, math.nan)
+    total = b.sum(widened(x), axes, keepdim)
+    return b.cast(total / float(count) if count else b.mul(total, math.nan), x.dtype)
 
 
 _mean_dims = operation("MeanBackward1")(_mean)
@@ -128,9 +138,10 @@ def nanmean(
         )
     x = input if dtype is None else b.cast(input, dtype)
     axes = axes_of(x, dim)
-    missing = b.ne(x, x)
-    count = b.sum(b.select(missing, 0, b.constant_like(x, 1)), axes, keepdim)
-    return b.sum(b.select(missing, 0, x), axes, keepdim) / count
+    wide = widened(x)
+    missing = b.ne(wide, wide)
+    count = b.sum(b.select(missing, 0, b.constant_like(wide, 1)), axes, keepdim)
+    return b.cast(b.sum(b.select(missing, 0, wide), axes, keepdim) / count, x.dtype)
 
 
 @operation("ProdBackward0")
@@ -139,7 +150,7 @@ def _prod(input: Value, dim: Dim, keepdim: bool, dtype: DType | None) -> Value:
     axes = axes_of(input, dim)
     if x.dtype is bool_:
         return b.cast(b.prod(b.cast(x, int64), axes, keepdim), bool_)
-    return b.prod(x, axes, keepdim)
+    return b.cast(b.prod(widened(x), axes, keepdim), x.dtype)
 
 
 @takes_tensor
@@ -193,21 +204,23 @@ def _logsumexp_gradient(
 ) -> tuple[Value]:
     x, y, g = inputs[0], outputs[0], upstreams[0]
     axes = axes_of(x, dim)
-    share = b.exp(b.cast(x, y.dtype) - spread(y, x.shape, axes))
-    return (spread(g, x.shape, axes) * share,)
+    wide = [widened(b.cast(value, y.dtype)) for value in (x, y, g)]
+    share = b.exp(wide[0] - spread(wide[1], x.shape, axes))
+    return (narrowed(spread(wide[2], x.shape, axes) * share, y),)
 
 
 @operation("LogsumexpBackward0", vjp=_logsumexp_gradient)
 def logsumexp(input: Value, dim: Dim, keepdim: bool = False) -> Value:
     """log(sum(exp(x))) over axes, without overflow."""
-    x = as_float(input)
+    floats = as_float(input)
+    x = widened(floats)
     axes = axes_of(x, dim)
     if not x.type.numel:
-        return b.log(b.sum(b.exp(x), axes, keepdim))
+        return narrowed(b.log(b.sum(b.exp(x), axes, keepdim)), floats)
     top = b.max(x, axes, keepdim=True)
     shift = b.select(b.eq(b.abs(top), math.inf), 0.0, top)
     total = b.sum(b.exp(b.sub(x, b.broadcast_to(shift, x.shape))), axes, keepdim=True)
-    result = b.add(b.log(total), shift)
+    result = narrowed(b.add(b.log(total), shift), floats)
     kept = [extent for at, extent in enumerate(x.shape) if at not in axes]
     return result if keepdim else b.reshape(result, kept)
 
@@ -216,7 +229,8 @@ def sum_to_size(input: Tensor, *size: Any) -> Tensor:
     """Summed over the axes that broadcasting a shape to this tensor's would repeat."""
     shape = extents(size)
     if not shape:
-        return sum(input)  # type: ignore[no-any-return]
+        whole: Tensor = sum(input)
+        return whole
     lead = input.ndim - len(shape)
     fits = lead >= 0 and builtins.all(
         want in (1, have) for have, want in zip(input.shape[max(lead, 0) :], shape, strict=False)

@@ -192,9 +192,9 @@ def _check_weights(input: Tensor, num_samples: int, replacement: bool) -> None:
     weights = input.detach()
     if not weights.numel():
         return
-    if not ((weights >= 0) & (weights != float("inf"))).all().item():
+    if not ((weights >= 0) & weights.ne(float("inf"))).all().item():
         raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
-    if (weights.sum(-1) == 0).any().item():
+    if weights.sum(-1).eq(0).any().item():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
 
 

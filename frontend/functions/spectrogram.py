@@ -147,18 +147,17 @@ def _check_stft(input: Any, window: Any, n_fft: int, hop: int, length: int, opti
 @operation("IstftBackward0")
 def _istft(
     input: Value, window: Value | None, n_fft: int, hop: int, bounds: tuple[int, int],
-    normalized: bool, onesided: bool, real: bool,
+    normalized: bool, real: bool,
 ) -> Value:  # fmt: skip
     spectra = b.transpose(input)
-    axis = (spectra.ndim - 1,)
-    if onesided:
-        frames = b.library("irfft", [spectra], axis, n_fft)[0]
+    last = spectra.ndim - 1
+    if real:
+        # Of both sides, one determines what is real.
+        half = (*spectra.shape[:last], n_fft // 2 + 1)
+        frames = b.library("irfft", [b.slice(spectra, (0,) * (last + 1), half)], (last,), n_fft)[0]
     else:
-        frames = b.library("fft", [spectra], axis, True)[0]
+        frames = b.library("fft", [spectra], (last,), True)[0]
     frames = frames * (1.0 / (math.sqrt(n_fft) if normalized else n_fft))
-    if not onesided and real:
-        pairs = b.view_as_real(frames)
-        frames = b.reshape(b.slice(pairs, (0,) * pairs.ndim, (*frames.shape, 1)), frames.shape)
     taper = _window(window, n_fft, frames)
     frames, taper = promoted(frames, b.broadcast_to(taper, frames.shape))
     frames = b.mul(frames, taper)
@@ -223,7 +222,7 @@ def istft(
             stacklevel=2,
         )
     bounds = (start, stop)
-    return _istft(input, window, n_fft, hop, bounds, normalized, one_sided, not return_complex)
+    return _istft(input, window, n_fft, hop, bounds, normalized, not return_complex)
 
 
 def _refuse_istft(input: Any, shown: dict[str, Any], what: str) -> None:

@@ -32,8 +32,7 @@ def _cholesky(A: Value, upper: bool, name: str) -> Any:
     checks.square(A, name)
     checks.floating(A, name)
     # The half that is said to hold the matrix is the one that is read.
-    factor, info = b.library("cholesky", [m.adjoint(A) if upper else A])
-    return _Cholesky(m.adjoint(factor) if upper else factor, info)
+    return _Cholesky(*b.library("cholesky", [A], upper))
 
 
 @accepts_out

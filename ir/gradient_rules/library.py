@@ -20,10 +20,12 @@ Found: TypeAlias = "Sequence[Value | None]"
 LibraryRule: TypeAlias = Callable[[Given, Given, Upstreams, tuple[Any, ...]], Found]
 
 
-def _cholesky(_x: Given, results: Given, upstreams: Upstreams, _options: Any) -> Found:
+def _cholesky(_x: Given, results: Given, upstreams: Upstreams, options: Any) -> Found:
     factor, g = results[0], upstreams[0]
     if g is None:
         return (None,)
+    if options[0]:
+        factor, g = m.adjoint(factor), m.adjoint(g)
     phi = m.lower(m.dot(m.adjoint(factor), g))
     both = b.add(phi, m.adjoint(m.lower(phi, -1)))
     left = m.solve_triangular(m.adjoint(factor), both, upper=True)

@@ -70,6 +70,10 @@ def each(
     return [column.reshape((*batch, *column.shape[1:])) for column in columns]
 
 
+def _adjoint(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2).conj()
+
+
 # --- Cholesky -------------------------------------------------------------------------------------
 
 
@@ -78,14 +82,21 @@ def _cholesky_types(types: Sequence[TensorType], _options: Options) -> Sequence[
     return [types[0], info_type(types[0], batch)]
 
 
-def _cholesky(arrays: Sequence[Array], _options: Options) -> Sequence[Array]:
+def _cholesky(arrays: Sequence[Array], options: Options) -> Sequence[Array]:
+    """Options: whether the upper triangle is read and the factor is U with A = U^H U."""
+    (upper,) = options
+
     def compute(a: Array) -> Sequence[Array]:
-        factor = np.linalg.cholesky(a)
+        factor = np.linalg.cholesky(_adjoint(a) if upper else a)
         if np.isnan(factor).any():
             raise np.linalg.LinAlgError
-        return [factor]
+        return [_adjoint(factor) if upper else factor]
 
-    return each(compute, arrays, _part_of_cholesky)
+    def failed(a: Array) -> Sequence[Any]:
+        factor, code = _part_of_cholesky(_adjoint(a) if upper else a)
+        return [_adjoint(factor) if upper else factor, code]
+
+    return each(compute, arrays, failed)
 
 
 def _part_of_cholesky(a: Array) -> Sequence[Any]:
@@ -138,10 +149,6 @@ def _steps(a: Array, tau: Array, transpose: bool) -> Iterator[tuple[int, Array, 
         vector[..., number + 1 :, 0] = a[..., number + 1 :, number]
         factor = tau[..., number, None, None]
         yield number, vector, factor.conj() if transpose else factor
-
-
-def _adjoint(x: Array) -> Array:
-    return np.swapaxes(x, -1, -2).conj()
 
 
 def _reflect(arrays: Sequence[Array], options: Options) -> Sequence[Array]:
@@ -267,6 +274,11 @@ def _svd(arrays: Sequence[Array], options: Options) -> Sequence[Array]:
 # --- LU -------------------------------------------------------------------------------------------
 
 
+def _magnitude(x: Array) -> Array:
+    """What LAPACK compares pivots by: of complex numbers the sum of the parts' sizes."""
+    return np.abs(x.real) + np.abs(x.imag) if np.iscomplexobj(x) else np.abs(x)
+
+
 def _lu_types(types: Sequence[TensorType], _options: Options) -> Sequence[TensorType]:
     batch, rows, columns = matrix(types[0])
     pivots = types[0]._replace(dtype=int32, shape=(*batch, min(rows, columns)))
@@ -290,7 +302,7 @@ def _lu(arrays: Sequence[Array], options: Options) -> Sequence[Array]:
         stop = min(start + _PANEL, count)
         for at in range(start, stop):
             if pivot:
-                chosen = at + np.argmax(np.abs(a[:, at:, at]), axis=1)
+                chosen = at + np.argmax(_magnitude(a[:, at:, at]), axis=1)
                 pivots[:, at] = chosen + 1
                 held = a[:, at].copy()
                 a[:, at] = a[every, chosen]

@@ -107,3 +107,22 @@ def test_wrong_usage_ends_with_code_2(capsys: pytest.CaptureFixture[str]) -> Non
         main(["dump", "x.py", "--emit=poetry"])
     assert stopped.value.code == 2
     assert "choose from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("emit", ["loops", "cuda"])
+def test_a_library_call_is_shown_as_a_step_of_the_host(
+    emit: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "factor.py").write_text(
+        "import treadle as torch\nprint(torch.linalg.qr(torch.ones(3, 3) * 2.0)[1].sum().item())\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TREADLE_CACHE", "0")
+    assert main(["dump", "factor.py", f"--emit={emit}"]) == 0
+    shown = capsys.readouterr().out
+    assert "// library_qr: a step of the host, the library function qr\n" in shown
+    assert "k_sum" in shown

@@ -41,6 +41,7 @@ from treadle.nn.functional.convolution import (
     conv1d,
     conv2d,
     conv3d,
+    conv_tbc,
 )
 from treadle.nn.functional.ctc import (
     ctc_loss,
@@ -159,6 +160,7 @@ from treadle.nn.functional.pooling import (
 from treadle.nn.functional.rearrangement import (
     channel_shuffle,
     fold,
+    native_channel_shuffle,
     pixel_shuffle,
     pixel_unshuffle,
     unfold,
@@ -208,6 +210,7 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_tbc",
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
@@ -272,6 +275,7 @@ __all__ = [
     "multi_margin_loss",
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
+    "native_channel_shuffle",
     "nll_loss",
     "normalize",
     "one_hot",

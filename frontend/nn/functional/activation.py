@@ -11,7 +11,7 @@ from treadle.functions import pointwise
 from treadle.ir import build as b
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import applied, axis_of, check_floating, forms
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.tensor import Tensor
 
 Values = tuple[Value, ...]

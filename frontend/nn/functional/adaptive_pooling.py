@@ -13,7 +13,7 @@ from treadle.ir import build as b
 from treadle.ir.types import Device, int64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import check_floating, shown
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.tensor import Tensor
 
 Values = tuple[Value, ...]
@@ -170,7 +170,7 @@ def _output_size(name: str, input: Tensor, size: Size, count: int) -> Ints:
             f"{name}: elements of output_size must be greater than or equal to 0 but received "
             f"{list(out)}"
         )
-    if 0 in input.shape[1:] and math.prod(out):
+    if 0 in input.shape[1:] and 0 not in out:
         axis = next(at for at in range(1, input.ndim) if not input.shape[at])
         raise RuntimeError(
             f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input "

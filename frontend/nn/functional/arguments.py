@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from treadle.inplace import assign
 from treadle.ir.value import Value
-from treadle.operation import Function, operation
+from treadle.nn.functional.precision import operation
+from treadle.operation import Function
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type
 

@@ -12,6 +12,7 @@ from treadle.ir.gradients import vjp
 from treadle.ir.types import bool_, int64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import shown
+from treadle.nn.functional.precision import widened
 from treadle.operation import operation
 from treadle.tensor import Tensor
 from treadle.utils.typename import cpp_name
@@ -42,7 +43,7 @@ def _probabilities(
     query: Value, key: Value, mask: Value | None, causal: bool, scale: float
 ) -> Value:
     """softmax over keys [*, L, S]; a query that may look at nothing gets zeros."""
-    scores = b.dot(query, b.transpose(key)) * scale
+    scores = widened(b.dot(query, b.transpose(key))) * scale
     hides = causal or mask is not None
     if causal:
         rows, columns = (b.iota(scores.shape, scores.ndim - n, int64) for n in (2, 1))
@@ -51,13 +52,14 @@ def _probabilities(
         if mask.dtype is bool_:
             scores = b.select(b.broadcast_to(mask, scores.shape), scores, -math.inf)
         else:
-            scores = scores + mask
+            scores = scores + widened(mask)
     axis = (scores.ndim - 1,)
     top = b.max(scores, axis, keepdim=True)
     blind = b.eq(top, -math.inf)
     weights = b.exp(scores - (b.select(blind, 0.0, top) if hides else top))
     total = b.sum(weights, axis, keepdim=True)
-    return weights / (b.select(blind, 1.0, total) if hides else total)
+    weights = weights / (b.select(blind, 1.0, total) if hides else total)
+    return b.cast(weights, query.dtype)
 
 
 def _attended(
@@ -110,8 +112,9 @@ def _attention_vjp(
         kept = _kept(noise, keep)
         dropped, to_weights = weights * kept, to_weights * kept
     # The shorter sum of g times the output is the same, but cancels where one weight is near 1.
-    inner = b.sum(to_weights * weights, (weights.ndim - 1,), keepdim=True)
-    to_scores = weights * (to_weights - inner)
+    wide, change = widened(weights), widened(to_weights)
+    inner = b.sum(change * wide, (weights.ndim - 1,), keepdim=True)
+    to_scores = b.cast(wide * (change - inner), weights.dtype)
     to_q = b.dot(to_scores, k) * scale
     to_k = b.dot(b.transpose(to_scores), q) * scale
     to_v = b.dot(b.transpose(dropped), g)

@@ -10,9 +10,9 @@ import math
 from treadle.ir import build as b
 from treadle.ir.types import int64
 from treadle.ir.value import Value
+from treadle.nn.functional.precision import operation
 from treadle.nn.functional.reduction import check_reduction, chosen_reduction, reduced
 from treadle.nn.functional.softmax import log_softmax, log_softmax_value
-from treadle.operation import operation
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type
 

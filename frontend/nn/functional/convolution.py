@@ -189,3 +189,9 @@ def conv3d(
 ) -> Tensor:
     """Correlates [N, C, D, H, W] with [O, C / groups, KD, KH, KW]; the batch axis is optional."""
     return _convolve(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """``conv1d`` of [T, N, C] with [K, C, O] -> [T', N, O]."""
+    channels_first = input.permute(1, 2, 0), weight.permute(2, 1, 0)
+    return conv1d(*channels_first, bias, padding=pad).permute(2, 0, 1)

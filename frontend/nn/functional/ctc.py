@@ -271,7 +271,7 @@ def ctc_loss(
             labels = _padded_targets(labels, lengths, longest)
     losses: Tensor = _ctc_losses(scores, labels, inputs, lengths, blank)
     if zero_infinity:
-        losses = pointwise.where(losses == math.inf, 0.0, losses)
+        losses = pointwise.where(pointwise.eq(losses, math.inf), 0.0, losses)
     if reduction == "mean":
         result: Tensor = (losses / lengths.clamp(min=1)).mean()
         return result

@@ -10,7 +10,7 @@ from treadle.ir.gradients import vjp
 from treadle.ir.types import float64, int64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import axis_of, check_floating
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.promotion import as_float, promoted
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type

@@ -13,7 +13,7 @@ from treadle.ir.types import int64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import check_floating, shown
 from treadle.nn.functional.interpolation import cubic_weights
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.tensor import Tensor
 
 Values = tuple[Value, ...]
@@ -139,7 +139,7 @@ def _sampled(input: Value, grid: Value, mode: str, padding: str, align: bool) ->
 def _sample_vjp(
     inputs: Values, outputs: Values, upstreams: Values, *, mode: str, padding: str, align: bool
 ) -> Sequence[Value | None]:
-    body = _sampled(*inputs, mode, padding, align)
+    body = _sampled(inputs[0], inputs[1], mode, padding, align)
     to_input, to_grid = vjp([body], inputs, upstreams)
     # The nearest element stays the same under small moves.
     return (to_input, b.constant_like(inputs[1], 0.0) if to_grid is None else to_grid)

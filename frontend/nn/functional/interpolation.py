@@ -20,7 +20,7 @@ from treadle.nn.functional.adaptive_pooling import (
     adaptive_avg_pool3d,
 )
 from treadle.nn.functional.arguments import check_floating
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.tensor import Tensor
 
 Ints = tuple[int, ...]

@@ -9,13 +9,13 @@ from typing import Any
 from treadle.ir import build as b
 from treadle.ir.value import Value
 from treadle.nn.functional.loss import l1_loss, promoted_pair, warn_broadcast
+from treadle.nn.functional.precision import operation
 from treadle.nn.functional.reduction import (
     check_reduction,
     chosen_reduction,
     composite_loss,
     reduced,
 )
-from treadle.operation import operation
 from treadle.promotion import as_float, promoted
 from treadle.tensor import Tensor
 

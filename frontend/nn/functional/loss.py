@@ -14,8 +14,8 @@ from treadle.ir.types import DType
 from treadle.ir.value import Value
 from treadle.nn.functional.activation import logistic, softplus_value
 from treadle.nn.functional.arguments import check_floating
+from treadle.nn.functional.precision import operation
 from treadle.nn.functional.reduction import check_reduction, chosen_reduction, reduced
-from treadle.operation import operation
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type
 

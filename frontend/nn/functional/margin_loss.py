@@ -14,6 +14,7 @@ from treadle.ir.value import Value
 from treadle.nn.functional.activation import softplus_value
 from treadle.nn.functional.arguments import check_floating, shown
 from treadle.nn.functional.distance import pairwise_distance, pairwise_value
+from treadle.nn.functional.precision import operation
 from treadle.nn.functional.reduction import (
     above_zero,
     check_reduction,
@@ -21,7 +22,6 @@ from treadle.nn.functional.reduction import (
     composite_loss,
     reduced,
 )
-from treadle.operation import operation
 from treadle.promotion import as_float, promoted
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type

@@ -260,7 +260,7 @@ def _by_head(
     heads, size = batch * num_heads, extent // num_heads
     mask, padding = masks
     mask = _checked_mask(mask, targets, k.shape[0], heads)
-    k, v, more = _with_biases(k, v, *biases, static)
+    k, v, more = _with_biases(k, v, biases[0], biases[1], static)
     q = q.reshape(targets, heads, size).transpose(0, 1)
     k, v = _heads(k, static[0], "k", heads, size), _heads(v, static[1], "v", heads, size)
     if zeros:

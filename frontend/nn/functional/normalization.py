@@ -15,7 +15,8 @@ from treadle.ir.types import float32, float64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import check_floating, shown
 from treadle.nn.functional.distance import length
-from treadle.operation import operation, update
+from treadle.nn.functional.precision import operation, widened
+from treadle.operation import update
 from treadle.out_argument import write_out
 from treadle.promotion import as_float, promoted
 from treadle.tensor import Tensor
@@ -153,13 +154,14 @@ def _over_batch(statistic: Value) -> Value:
 
 @update(mutates=1)
 def _update_mean(running: Value, input: Value, axes: Ints, momentum: float) -> Value:
-    return _towards(running, _over_batch(_mean(input, axes)), momentum)
+    return _towards(running, _over_batch(_mean(widened(input), axes)), momentum)
 
 
 @update(mutates=1)
 def _update_variance(running: Value, input: Value, axes: Ints, momentum: float) -> Value:
     count = math.prod(input.shape[axis] for axis in axes)
-    centred = input - _mean(input, axes)
+    wide = widened(input)
+    centred = wide - _mean(wide, axes)
     spread = b.sum(centred * centred, axes, keepdim=True)
     unbiased = spread / float(count - 1) if count != 1 else b.div(spread, 0.0)
     return _towards(running, _over_batch(unbiased), momentum)

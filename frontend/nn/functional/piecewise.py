@@ -10,7 +10,7 @@ from treadle.ir import build as b
 from treadle.ir.types import bool_
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import applied, check_floating, forms
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.promotion import as_float
 from treadle.tensor import Tensor
 from treadle.type_info import finfo

@@ -13,8 +13,8 @@ import numpy as np
 from treadle.ir import build as b
 from treadle.ir.types import int64
 from treadle.ir.value import Value
+from treadle.nn.functional.precision import operation
 from treadle.nn.functional.windowing import Extents, as_tuple, pooled_extent, times
-from treadle.operation import operation
 from treadle.tensor import Tensor
 
 Values = tuple[Value, ...]

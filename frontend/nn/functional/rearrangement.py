@@ -87,6 +87,9 @@ def channel_shuffle(input: Value, groups: int) -> Value:
     return b.reshape(b.permute(split, order), input.shape)
 
 
+native_channel_shuffle = channel_shuffle
+
+
 # -- sliding blocks --------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from treadle.ir import build as b
 from treadle.ir.value import Value
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type
 

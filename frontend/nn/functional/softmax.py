@@ -6,11 +6,12 @@ import warnings
 from typing import Any
 
 import treadle
+from treadle.functions import pointwise
 from treadle.ir import build as b
 from treadle.ir.types import DType, int64
 from treadle.ir.value import Value
 from treadle.nn.functional.arguments import axis_of, check_floating
-from treadle.operation import operation
+from treadle.nn.functional.precision import operation
 from treadle.tensor import Tensor
 
 Values = tuple[Value, ...]
@@ -132,6 +133,6 @@ def gumbel_softmax(
     With ``hard`` it is one-hot, and its gradient is that of the soft sample.
     """
     uniform = 1.0 - treadle.rand(tuple(logits.shape), dtype=logits.dtype, device=logits.device)
-    gumbels = -treadle.log(-treadle.log(uniform))
+    gumbels = -pointwise.log(-pointwise.log(uniform))
     soft = softmax_along((logits + gumbels) / tau, dim)
     return _one_hot_of(soft, dim) if hard else soft

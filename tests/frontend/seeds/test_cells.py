@@ -13,10 +13,8 @@ from tests.frontend.agreement import oracle
 from tests.frontend.seeds.notebook import CELLS, cells, numbers_of, run_notebook, same_numbers
 
 NOTEBOOKS = sorted(path.name for path in CELLS.glob("*.cells"))
-# Cells that print numbers after many roundings: losses of trainings. They agree to so many digits;
-# one whose depth is drawn anew at each step amplifies rounding.
-ROUNDED = {"loss.item()": 2e-3}
-CHAOTIC = "h_relu = self.middle_linear(h_relu)"
+# How far losses may drift apart in hundreds of steps of training, each with its own rounding.
+DRIFT = 2e-2
 
 
 def outputs(name: str, library: Any) -> list[str]:
@@ -37,7 +35,7 @@ def test_a_tutorial_shows_what_it_shows_with_pytorch(name: str) -> None:
         elif "loss.item()" in source:
             assert numbers_of(ours)[0] == numbers_of(theirs)[0], source
             np.testing.assert_allclose(
-                numbers_of(ours)[1], numbers_of(theirs)[1], rtol=2e-2, err_msg=source
+                numbers_of(ours)[1], numbers_of(theirs)[1], rtol=DRIFT, err_msg=source
             )
         else:
             assert ours == theirs, source
@@ -72,7 +70,6 @@ def test_half_of_the_predictions_are_right() -> None:
 
 
 def test_a_simple_recurrent_network_gives_the_documents_states() -> None:
-    shown: list[str] = []
     scope: dict[str, Any] = {"torch": treadle, "print": lambda *_: None}
     for cell in cells("002_tensor_course.cells")[-2:]:
         exec(
@@ -81,6 +78,5 @@ def test_a_simple_recurrent_network_gives_the_documents_states() -> None:
             .replace("import torch.nn.functional as F", "F = torch.nn.functional"),
             scope,
         )
-    assert not shown
     expected = [[0.31773996, 0.47749743], [0.52713710, 0.74447167]]
     np.testing.assert_allclose(scope["hidden_state"].detach().numpy(), expected, rtol=1e-6)

@@ -61,7 +61,10 @@ def _as_complex(build: Callable[[Value], Value]) -> Callable[[Value], Value]:
 
 
 CASES: dict[str, list[tuple[Callable[..., Value], tuple[Array, ...]]]] = {
-    "cholesky": [(lambda x: b.library("cholesky", [_positive(x)])[0], (regular(2, 3, 3),))],
+    "cholesky": [
+        (lambda x: b.library("cholesky", [_positive(x)], False)[0], (regular(2, 3, 3),)),
+        (lambda x: b.library("cholesky", [_positive(x)], True)[0], (regular(3, 3),)),
+    ],
     "qr": [
         (_call("qr", "reduced", result=n), (regular(*shape),))
         for n in (0, 1)
