@@ -18,8 +18,7 @@ from treadle.codegen.loops import (
     Load,
     Position,
 )
-from treadle.ir.access import Access, accesses
-from treadle.ir.access import Position as At
+from treadle.ir.access import Access, Position as At, accesses
 from treadle.ir.errors import CompilationError
 from treadle.ir.index import Bound, Index, constant, dynamic, linearize
 from treadle.ir.ops.random import INCREMENTS, MULTIPLIERS, ROUNDS, WORDS

@@ -14,13 +14,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import type_stubs
+
 import treadle
-from treadle import methods
 from treadle.ir import gradients
 from treadle.ir.ops import TABLE
+from treadle.methods.table import FAMILIES
 
 ROOT = Path(__file__).resolve().parent.parent
 AGREEMENT = ROOT / "docs" / "agreement.json"
+STUBBED = (treadle, treadle.nn.functional, treadle.linalg, treadle.special)
 NAMESPACES = ("nn.functional", "linalg", "fft", "special", "masked", "signal.windows")
 
 
@@ -32,7 +35,7 @@ def first_line(item: Any) -> str:
 
 def families() -> Iterator[tuple[str, ModuleType, str]]:
     """Title, module and prefix in PyTorch's database of every group of functions."""
-    for family in methods.FAMILIES:
+    for family in FAMILIES:
         yield f"torch: {family.__name__.rpartition('.')[2].replace('_', ' ')}", family, ""
     for name in NAMESPACES:
         module = treadle
@@ -113,7 +116,14 @@ def outputs() -> dict[Path, str]:
     return {
         ROOT / "docs" / "operators.md": operators_table(),
         ROOT / "docs" / "primitives.md": primitives_table(),
+        ROOT / "frontend" / "methods" / "attached.pyi": type_stubs.tensor_stub(),
+        **{stub_path(module): type_stubs.module_stub(module) for module in STUBBED},
     }
+
+
+def stub_path(module: ModuleType) -> Path:
+    """Where the stub of a public module lies: beside its source."""
+    return Path(module.__file__ or "").with_suffix(".pyi")
 
 
 def main() -> int:

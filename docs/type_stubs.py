@@ -103,7 +103,11 @@ def module_stub(module: ModuleType) -> str:
             if re.search(rf"\b{name} as {name}\b", source) or module is not treadle:
                 imports.append(f"from {parent} import {last} as {name}")
         elif isinstance(item, type):
-            imports += _class(name, item)
+            if item.__module__ == module.__name__:
+                bases = ", ".join(base.__name__ for base in item.__bases__)
+                rest.append(f"class {name}({bases}): ...")
+            else:
+                imports += _class(name, item)
         elif inspect.isroutine(item) or hasattr(item, "operation"):
             rest.append(definition(name, item))
         else:
@@ -123,7 +127,7 @@ def tensor_stub() -> str:
     """The stub of the methods that tables attach to ``Tensor``."""
     own = treadle.Tensor.__dict__
     source = inspect.getsource(treadle.Tensor)
-    lines = ["class TensorMethods:"]
+    lines = ["class AttachedMethods:"]
     for name, item in sorted(own.items()):
         written = re.search(rf"^    (?:def {re.escape(name)}\(|{re.escape(name)}\b)", source, re.M)
         if written or (name.startswith("_") and not name.endswith("__")):
@@ -132,7 +136,12 @@ def tensor_stub() -> str:
             result = annotation(inspect.signature(item.fget).return_annotation)  # type: ignore[arg-type]
             lines.append(f"    @property\n    def {name}(self) -> {result}: ...")
         elif callable(item) and not isinstance(item, type):
-            lines.append("    " + definition(name, item, method=True))
+            line = definition(name, item, method=True)
+            if name.startswith("__") and "other: Any" in line:
+                line = line.replace("-> Any", "-> Tensor")  # Any for the sake of NotImplemented
+            if name in ("__eq__", "__ne__"):
+                line += "  # type: ignore[override]"
+            lines.append("    " + line)
     return _complete("\n".join(lines))
 
 

@@ -6,24 +6,21 @@ This file only names what users import; every function lives in the module of it
 
 from treadle import (
     autograd as autograd,
-    fft as fft,
-    linalg as linalg,
     backends as backends,
     cuda as cuda,
     distributions as distributions,
-    methods,
+    fft as fft,
+    linalg as linalg,
     masked as masked,
     nn as nn,
     optim as optim,
     random as random,
     return_types as return_types,
-    subclasses,
-    special as special,
     signal as signal,
+    special as special,
     utils as utils,
     version as version,
 )
-from treadle.attributes import *
 from treadle.autograd.grad_mode import (
     enable_grad as enable_grad,
     inference_mode as inference_mode,
@@ -49,8 +46,8 @@ from treadle.functions.contraction import *
 from treadle.functions.counting import *
 from treadle.functions.covariance import *
 from treadle.functions.creation import *
-from treadle.functions.data import *
 from treadle.functions.cumulative import *
+from treadle.functions.data import *
 from treadle.functions.diagonals import *
 from treadle.functions.differences import *
 from treadle.functions.extrema import *
@@ -75,18 +72,21 @@ from treadle.functions.reduction import *
 from treadle.functions.sampling import *
 from treadle.functions.searching import *
 from treadle.functions.slicing import *
-from treadle.functions.special import *
 from treadle.functions.sorting import *
+from treadle.functions.special import *
 from treadle.functions.spectrogram import *
 from treadle.functions.striding import *
-from treadle.functions.view_copies import *
-from treadle.layouts import *
 from treadle.functions.vectors import *
+from treadle.functions.view_copies import *
 from treadle.functions.view_scatter import *
 from treadle.functions.windows import *
+from treadle.layouts import *
 from treadle.linalg.lowrank import *
 from treadle.linalg.names import *
-from treadle.interchange import from_dlpack as from_dlpack
+from treadle.methods import subclasses, table
+from treadle.methods.attributes import *
+from treadle.methods.interchange import from_dlpack as from_dlpack
+from treadle.methods.tensor_types import *
 from treadle.printing import set_printoptions as set_printoptions
 from treadle.random import (
     Generator as Generator,
@@ -104,12 +104,10 @@ from treadle.storages import (
     is_storage as is_storage,
 )
 from treadle.tensor import Tensor as Tensor
-from treadle.tensor_types import *
+from treadle.utils import dlpack as _dlpack  # noqa: F401  # is utils.dlpack
 from treadle.version import __version__ as __version__
 
-from treadle.utils import dlpack as _dlpack  # noqa: E402, F401  # is utils.dlpack
-
-methods.install()
+table.install()
 subclasses.install()
-globals().update(methods.in_place_functions())
+globals().update(table.in_place_functions())
 

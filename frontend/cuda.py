@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from treadle.tensor_types import tensor_types
+from treadle.methods.tensor_types import tensor_types
 
 __all__ = [
     "Event",

@@ -33,6 +33,7 @@ def inplace(function: Function) -> Callable[..., Tensor]:
 
     method.__name__ = f"{row.body.__name__}_"
     method.__doc__ = f"In-place ``{row.body.__name__}``."
+    method.__wrapped__ = function  # type: ignore[attr-defined]  # for its signature
     return method
 
 
@@ -119,6 +120,8 @@ def assign(
         refuse_overlap(target, call.tensors[first:], same)
     if call.tracked:
         _check_history(target)
+    elif target._made_without_grad and recorder.grad_enabled:
+        _check_view(target)
     if not call.tracked or target.dtype.kind not in "fc":
         target._replace(result)
         finish(recorder.segment)
@@ -159,7 +162,21 @@ def _fitting(result: Value, target: Tensor) -> Value:
     return b.cast(result, target.dtype)
 
 
+def _check_view(target: Tensor) -> None:
+    """A view made under ``no_grad`` has no history that a write through it could continue."""
+    base = target._base
+    if target._made_without_grad and base is not None and base._requires_grad:
+        raise RuntimeError(
+            "A view was created in no_grad mode and is being modified inplace with grad mode "
+            "enabled. Given that this use case is ambiguous and error-prone, it is forbidden. You "
+            "can clarify your code by moving both the view and the inplace either both inside the "
+            "no_grad block (if you don't want the inplace to be tracked) or both outside (if you "
+            "want the inplace to be tracked)."
+        )
+
+
 def _check_history(target: Tensor) -> None:
+    _check_view(target)
     if not target.requires_grad:
         return
     if target._one_of_several and target._grad_fn is not None:

@@ -40,20 +40,18 @@ def default_dtype() -> DType:
     return _Default.dtype
 
 
-def set_default_dtype(dtype: DType) -> None:
+def set_default_dtype(d: DType, /) -> None:
     """Sets the dtype of tensors made from Python floats; TypeError unless it is a float dtype."""
-    if not isinstance(dtype, DType) or not dtype.is_floating_point:
-        raise TypeError(
-            f"only floating-point types are supported as the default type, found {dtype}"
-        )
-    _Default.dtype = dtype
+    if not isinstance(d, DType) or not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, found {d}")
+    _Default.dtype = d
 
 
-def promote_types(first: DType, second: DType) -> DType:
+def promote_types(type1: DType, type2: DType) -> DType:
     """The smallest dtype that holds both."""
-    if first is second:
-        return first
-    ranked = sorted((first, second), key=lambda dtype: CATEGORY[dtype.kind])
+    if type1 is type2:
+        return type1
+    ranked = sorted((type1, type2), key=lambda dtype: CATEGORY[dtype.kind])
     low, high = ranked
     if high.kind == "c":
         return complex128 if float64 in (low, high.to_real()) or low is complex128 else complex64

@@ -5,6 +5,7 @@ What tensors can do besides is attached by ``methods``; computing is the engine'
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,13 @@ from treadle.tracer.segment import Segment, recorder
 from treadle.tracer.storage import Storage
 from treadle.views import TypedView, View
 
+if TYPE_CHECKING:
+    from treadle.methods.attached import AttachedMethods
+else:
+    AttachedMethods = object
 
-class Tensor:
+
+class Tensor(AttachedMethods):
     """A multi-dimensional array that records what is done with it.
 
     Create tensors with ``treadle.tensor``, ``zeros``, ``randn`` and the like.
@@ -39,6 +45,7 @@ class Tensor:
     _base: Tensor | None = None
     _one_of_several: bool = False
     _untracked: bool = False
+    _made_without_grad: bool = False  # a view that ``no_grad`` kept autograd from noticing
     _grad: Any = None
     _grad_fn: Node | None = None
     _output_nr: int = 0
@@ -48,39 +55,6 @@ class Tensor:
     _requires_grad: bool = False
     _prints_as_tensor: bool = True  # false for subclasses of users
     __array_priority__ = 1000
-
-    if TYPE_CHECKING:
-        # What ``methods`` attaches.
-        def __getattr__(self, name: str) -> Any: ...
-        def __getitem__(self, key: Any) -> Tensor: ...
-        def __setitem__(self, key: Any, value: Any) -> None: ...
-        def __neg__(self) -> Tensor: ...
-        def __invert__(self) -> Tensor: ...
-        def __abs__(self) -> Tensor: ...
-        def __add__(self, other: Any) -> Tensor: ...
-        def __radd__(self, other: Any) -> Tensor: ...
-        def __sub__(self, other: Any) -> Tensor: ...
-        def __rsub__(self, other: Any) -> Tensor: ...
-        def __mul__(self, other: Any) -> Tensor: ...
-        def __rmul__(self, other: Any) -> Tensor: ...
-        def __truediv__(self, other: Any) -> Tensor: ...
-        def __rtruediv__(self, other: Any) -> Tensor: ...
-        def __floordiv__(self, other: Any) -> Tensor: ...
-        def __mod__(self, other: Any) -> Tensor: ...
-        def __pow__(self, other: Any) -> Tensor: ...
-        def __rpow__(self, other: Any) -> Tensor: ...
-        def __matmul__(self, other: Any) -> Tensor: ...
-        def __and__(self, other: Any) -> Tensor: ...
-        def __or__(self, other: Any) -> Tensor: ...
-        def __xor__(self, other: Any) -> Tensor: ...
-        def __lt__(self, other: Any) -> Tensor: ...
-        def __le__(self, other: Any) -> Tensor: ...
-        def __gt__(self, other: Any) -> Tensor: ...
-        def __ge__(self, other: Any) -> Tensor: ...
-        def __iadd__(self, other: Any) -> Tensor: ...
-        def __isub__(self, other: Any) -> Tensor: ...
-        def __imul__(self, other: Any) -> Tensor: ...
-        def __itruediv__(self, other: Any) -> Tensor: ...
 
     # -- contents --------------------------------------------------------------------------------
 
@@ -248,6 +222,8 @@ class Tensor:
     def grad(self) -> Tensor | None:
         """The accumulated gradient."""
         grad: Tensor | None = self._grad
+        if grad is None and self._requires_grad and self.grad_fn is not None:
+            self._warn_of_no_gradient()
         return grad
 
     @grad.setter
@@ -267,6 +243,20 @@ class Tensor:
     def grad(self) -> None:
         self._grad = None
 
+    def _warn_of_no_gradient(self) -> None:
+        """A tensor that is no leaf is asked for the gradient that only ``retain_grad`` keeps."""
+        if not self.retains_grad:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its "
+                ".grad attribute won't be populated during autograd.backward(). If you indeed "
+                "want the .grad field to be populated for a non-leaf Tensor, use .retain_grad() on "
+                "the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you "
+                "access the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for "
+                "more informations.",
+                UserWarning,
+                stacklevel=3,
+            )
+
     def _accumulator(self) -> AccumulateGrad:
         """The end of the autograd graph at this leaf."""
         if self._accumulate is None:
@@ -284,6 +274,11 @@ class Tensor:
     def data(self, new: Tensor) -> None:
         if not isinstance(new, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
+        if self._requires_grad and new.dtype.kind not in "fc":
+            raise RuntimeError(
+                "data set to a tensor that requires gradients must be floating point or complex "
+                "dtype"
+            )
         self._storage = new._storage
         self._view = new._view
         self._cached = None

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from treadle.codegen.loops import (
     Buffer,
+    Expression as Scalar,
     For,
     Let,
     LoopKind,
@@ -20,7 +21,6 @@ from treadle.codegen.loops import (
     Statement,
     When,
 )
-from treadle.codegen.loops import Expression as Scalar
 from treadle.codegen.target import Target
 from treadle.ir.index import Bound, Index, Var, constant, delinearize, variable
 from treadle.ir.types import DType

@@ -5,9 +5,11 @@ Both directions are recorded like all other code; nothing runs outside the compi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from treadle.autograd.grad_mode import no_grad
 from treadle.autograd_graph.node import SECOND_BACKWARD, Node, edge_of, modified_since
 from treadle.functions.creation import zeros
 from treadle.functions.movement import view
@@ -46,6 +48,10 @@ class FunctionContext:
                 raise modified_since(tensor._storage, version)
         return tuple(tensor for tensor, _version, _writes in self._saved)
 
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Keeps tensors for ``jvp``."""
+        self.saved_for_forward = tensors
+
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Says which arguments ``forward`` changed in place."""
         self._dirty = tensors
@@ -57,6 +63,9 @@ class FunctionContext:
     def set_materialize_grads(self, value: bool) -> None:
         """Whether ``backward`` gets zeros (True) or None for results without gradient."""
         self._materialize = value
+
+
+FunctionCtx = FunctionContext  # PyTorch's name
 
 
 def _state(tensor: Tensor) -> tuple[int, int]:
@@ -81,6 +90,13 @@ class CustomNode(Node):
         self.context = context
         self.shapes = tuple(item.shape if isinstance(item, Tensor) else None for item in inputs)
         self.results = tuple((result.shape, result.dtype, result.device) for result in results)
+
+    def __getattr__(self, name: str) -> Any:
+        """What ``forward`` noted on its context; in PyTorch the two are one object."""
+        context = self.__dict__.get("context")
+        if context is None or name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(context, name)
 
     def apply_backward(self, upstreams: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """Gradients of all arguments, from the user's code."""
@@ -147,6 +163,12 @@ class Function:
         )
 
     setup_context: Callable[..., None] | None = None
+    _backward_cls: type[CustomNode] = CustomNode
+
+    def __init_subclass__(cls) -> None:
+        """Names the class of the nodes, which ``type(grad_fn)`` shows."""
+        super().__init_subclass__()
+        cls._backward_cls = type(f"{cls.__name__}Backward", (CustomNode,), {})
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
@@ -180,7 +202,7 @@ class Function:
     @classmethod
     def _attach(cls, context: FunctionContext, args: Sequence[Any], results: Sequence[Any]) -> None:
         tensors = [result for result in results if isinstance(result, Tensor)]
-        node = CustomNode(cls, context, args, tensors)
+        node = cls._backward_cls(cls, context, args, tensors)
         recorder.segment.savers.append(node)
         silent = {id(tensor._storage) for tensor in context._nondifferentiable}
         for number, result in enumerate(tensors):
@@ -195,3 +217,37 @@ def _own(result: Tensor, arguments: Sequence[Tensor], context: FunctionContext) 
     if not changed and any(result is argument for argument in arguments):
         return view(result.detach(), *result.shape)
     return result
+
+
+class _Refused(Function):
+    """Passes gradients on and refuses to be differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Tensor, *outputs: Tensor) -> Any:
+        """The outputs, as results that depend on ``anchor``."""
+        return tuple(output.detach() for output in outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Raises RuntimeError."""
+        raise RuntimeError(
+            "trying to differentiate twice a function that was marked with @once_differentiable"
+        )
+
+
+def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a ``backward`` that must not be differentiated itself."""
+
+    @functools.wraps(fn)
+    def wrapper(ctx: Any, *args: Any) -> Any:
+        with no_grad():
+            found = fn(ctx, *args)
+        anchors = [item for item in args if isinstance(item, Tensor) and item.requires_grad]
+        if not recorder.grad_enabled or not anchors:
+            return found
+        outputs = found if isinstance(found, tuple) else (found,)
+        tensors = iter(_Refused.apply(anchors[0], *(item for item in outputs if item is not None)))
+        refused = tuple(None if item is None else next(tensors) for item in outputs)
+        return refused if isinstance(found, tuple) else refused[0]
+
+    return wrapper

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from treadle.autograd_graph.node import SECOND_BACKWARD, AccumulateGrad, Node, set_saved_tensor
 from treadle.ir.value import Value
 from treadle.tensor import Tensor, new_tensor
 from treadle.tracer.segment import recorder
+from treadle.utils.hooks import RemovableHandle
 
 __all__ = ["GradientEdge", "Node", "get_gradient_edge", "increment_version"]
 
@@ -45,6 +48,33 @@ def _as_tensor(node: Node, value: Value, edge: Any) -> Tensor:
 
 
 set_saved_tensor(_saved)
+
+
+def _added(hooks: dict[int, Any], hook: Callable[..., Any]) -> RemovableHandle:
+    handle = RemovableHandle(hooks)
+    hooks[handle.id] = hook
+    return handle
+
+
+def _register_hook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
+    """Calls ``fn(grad_inputs, grad_outputs)`` after the node ran; what it returns replaces the
+    gradients of the inputs."""
+    if isinstance(self, AccumulateGrad):
+        return _added(self.arrival_hooks, fn)
+    if self.post_hooks is None:
+        self.post_hooks = OrderedDict()
+    return _added(self.post_hooks, fn)
+
+
+def _register_prehook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
+    """Calls ``fn(grad_outputs)`` before the node runs; what it returns replaces them."""
+    if self.pre_hooks is None:
+        self.pre_hooks = OrderedDict()
+    return _added(self.pre_hooks, fn)
+
+
+Node.register_hook = _register_hook
+Node.register_prehook = _register_prehook
 
 
 class GradientEdge(NamedTuple):

@@ -1,6 +1,6 @@
 """What tensors do with autograd: ``backward``, ``requires_grad_``, hooks.
 
-``METHODS`` lists what ``methods`` attaches to ``Tensor``.
+``METHODS`` lists what ``methods.table`` attaches to ``Tensor``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def backward(
     inputs: Any = None,
 ) -> None:
     """Adds gradients to the leaves this tensor depends on; see ``autograd.backward``."""
-    differentiate.backward(self, gradient, retain_graph, create_graph, inputs)
+    differentiate.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 
 def requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:

@@ -140,7 +140,10 @@ class Backward:
         if replaced is None:
             return gradient
         if not isinstance(replaced, Tensor):
-            raise TypeError(f"hooks must return a Tensor or None, found {type(replaced).__name__}")
+            raise TypeError(f"expected Variable, but hook returned '{type(replaced).__name__}'")
+        if tuple(replaced.shape) != tuple(gradient.shape):
+            name = getattr(hook, "__name__", type(hook).__name__)
+            raise RuntimeError(f"hook '{name}' has changed the size of value")
         return self._from_tensor(replaced)
 
     def _call_post_hooks(
@@ -166,6 +169,8 @@ class Backward:
         if node.post_hooks:
             for hook in list(node.post_hooks.values()):
                 hook(leaf)
+        for hook in list(node.arrival_hooks.values()):
+            hook((), (self._as_tensor(gradient),))
 
     def accumulate_into(self, leaf: Tensor, gradient: Any) -> None:
         """Adds a gradient to the ``grad`` of a leaf."""

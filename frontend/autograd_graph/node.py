@@ -89,6 +89,9 @@ class Node:
     pre_hooks: dict[int, Callable[..., Any]] | None = None
     post_hooks: dict[int, Callable[..., Any]] | None = None
     retain: dict[int, Any] | None = None
+    # What ``autograd.graph`` attaches.
+    register_hook: Callable[..., Any]
+    register_prehook: Callable[..., Any]
     _metadata: dict[str, Any] | None = None
 
     def __init__(
@@ -266,6 +269,8 @@ class AccumulateGrad(Node):
         self.segment = None  # type: ignore[assignment]  # a leaf outlives segments
         self.sequence = 0
         self._leaf = leaf  # a weak reference: the leaf owns this node
+        # Functions on the gradient that arrived, after it was added.
+        self.arrival_hooks: dict[int, Callable[..., Any]] = {}
 
     @property
     def variable(self) -> Tensor | None:

@@ -111,6 +111,8 @@ def _alias(source: Tensor, layout: View) -> Tensor:
     base = source if source._base is None else source._base
     result._base = base
     result._base_changes = base._changes
+    if source._made_without_grad or not recorder.grad_enabled:
+        result._made_without_grad = True
     return result
 
 

@@ -55,6 +55,11 @@ def extents(sizes: tuple[Any, ...]) -> tuple[int, ...]:
     return tuple(map(index, given))
 
 
+def named_extents(sizes: tuple[Any, ...], named: Any) -> tuple[int, ...]:
+    """As ``extents``, for functions that take one sequence by name too."""
+    return extents(sizes if named is None else (named,))
+
+
 def inferred_shape(shape: tuple[int, ...], count: int) -> Shape:
     """A shape with its -1 replaced; RuntimeError in PyTorch's words where it does not fit."""
     unknown = [axis for axis, extent in enumerate(shape) if extent == -1]

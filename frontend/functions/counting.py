@@ -369,7 +369,7 @@ def _histogram(
 @accepts_out
 def histogram(
     input: Tensor,
-    bins: Any,
+    bins: Any = 100,
     *,
     range: Sequence[float] | None = None,
     weight: Tensor | None = None,

@@ -91,13 +91,13 @@ def needs_history(*tensors: Tensor) -> bool:
     return recorder.grad_enabled and any(tensor.requires_grad for tensor in tensors)
 
 
-def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+def copy_(self: Tensor, other: Tensor, non_blocking: bool = False) -> Tensor:
     """Makes another tensor the contents, converted and broadcast."""
-    if not isinstance(src, (Tensor, bool, int, float, complex)):
+    if not isinstance(other, (Tensor, bool, int, float, complex)):
         raise TypeError(
-            f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}"
+            f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(other)}"
         )
-    return copy_into(self, src)
+    return copy_into(self, other)
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:

@@ -20,7 +20,7 @@ from treadle.nn.functional.convolution import conv1d, conv2d, conv3d, conv_tbc
 from treadle.nn.functional.distance import cosine_similarity, pairwise_distance, pdist
 from treadle.nn.functional.grid import affine_grid, grid_sampler
 from treadle.nn.functional.linear import bilinear
-from treadle.nn.functional.normalization import group_norm, layer_norm, rms_norm
+from treadle.nn.functional.normalization import rms_norm
 from treadle.nn.functional.padding import constant_pad_nd
 from treadle.nn.functional.piecewise import (
     hardshrink,
@@ -58,7 +58,7 @@ __all__ = [
     "celu", "celu_", "channel_shuffle", "constant_pad_nd", "conv1d", "conv2d", "conv3d",
     "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "cosine_embedding_loss", "cosine_similarity", "ctc_loss", "dropout", "dropout_", "embedding",
-    "embedding_bag", "embedding_renorm_", "feature_alpha_dropout", "feature_alpha_dropout_",
+ "embedding_renorm_", "feature_alpha_dropout", "feature_alpha_dropout_",
     "feature_dropout", "feature_dropout_", "grid_sampler", "group_norm", "hardshrink",
     "hinge_embedding_loss", "instance_norm", "kl_div", "layer_norm", "log_softmax",
     "margin_ranking_loss", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d",
@@ -97,6 +97,30 @@ def batch_norm(
 ) -> Tensor:
     """``nn.functional.batch_norm`` with its arguments in the order of PyTorch's top level."""
     return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
+    cudnn_enable: bool = True,
+) -> Tensor:
+    """``nn.functional.layer_norm``."""
+    return F.layer_norm(input, normalized_shape, weight, bias, eps)
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-05,
+    cudnn_enabled: bool = True,
+) -> Tensor:
+    """``nn.functional.group_norm``."""
+    return F.group_norm(input, num_groups, weight, bias, eps)
 
 
 def instance_norm(
@@ -159,24 +183,6 @@ def embedding_renorm_(input: Tensor, indices: Tensor, max_norm: float, norm_type
     """Scales the rows of ``input`` at ``indices`` down to a norm of at most ``max_norm``."""
     F.renormalize_rows(input, indices, max_norm, norm_type)
     return input
-
-
-def embedding_bag(
-    weight: Tensor,
-    indices: Tensor,
-    offsets: Tensor,
-    scale_grad_by_freq: bool = False,
-    mode: int = 0,
-    sparse: bool = False,
-    per_sample_weights: Tensor | None = None,
-    include_last_offset: bool = False,
-    padding_idx: int | None = None,
-) -> Tensor:
-    """Sums (``mode`` 0), means (1) or maxima (2) of bags of rows of ``weight``."""
-    return F.embedding_bag(
-        indices, weight, offsets, None, 2.0, scale_grad_by_freq, ("sum", "mean", "max")[mode],
-        sparse, per_sample_weights, include_last_offset, padding_idx,
-    )  # fmt: skip
 
 
 # -- grids -----------------------------------------------------------------------------------

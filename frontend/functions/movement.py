@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from treadle.functions.aliasing import inplace_view, view_operation
-from treadle.functions.axes import axis_of, distinct_axes, extents, inferred_shape
+from treadle.functions.axes import (
+    axis_of,
+    distinct_axes,
+    extents,
+    inferred_shape,
+    named_extents,
+)
 from treadle.functions.bits import reinterpreted
 from treadle.functions.slicing import select as select, slice_axis as slice_axis
 from treadle.ir import build as b
@@ -94,9 +100,9 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
 
 
 @takes_tensor
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The elements under another shape: a view where strides allow it, else a copy."""
-    return _with_shape(input, inferred_shape(extents(shape), input.numel()))
+    return _with_shape(input, inferred_shape(named_extents(sizes, shape), input.numel()))
 
 
 def _with_shape(input: Tensor, target: Shape) -> Tensor:
@@ -175,9 +181,9 @@ def _reordered(input: Tensor, dims: tuple[int, ...], run: Callable[..., Tensor])
 
 
 @takes_tensor
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """Axes reordered."""
-    given = extents(dims)
+    given = named_extents(axes, dims)
     if len(given) != input.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the "
@@ -352,13 +358,13 @@ def expansion(size: Sequence[int], sizes: Sequence[int], input: Tensor) -> Shape
     return tuple(shape)
 
 
-def expand(input: Tensor, *sizes: Any, implicit: bool = False) -> Tensor:
+def expand(input: Tensor, *sizes: Any, size: Any = None, implicit: bool = False) -> Tensor:
     """Extents of 1 repeated without copying; -1 keeps an extent."""
-    size, stride, offset = input._layout
-    shape = expansion(size, extents(sizes), input)
-    lead = len(shape) - len(size)
+    have, stride, offset = input._layout
+    shape = expansion(have, named_extents(sizes, size), input)
+    lead = len(shape) - len(have)
     steps = tuple(
-        stride[axis - lead] if axis >= lead and size[axis - lead] == extent else 0
+        stride[axis - lead] if axis >= lead and have[axis - lead] == extent else 0
         for axis, extent in enumerate(shape)
     )
     return _expanded(input, View(shape, steps, offset), shape)

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 
 from treadle.functions import movement
-from treadle.functions.axes import axis_of, check_extents, distinct_axes, extents
+from treadle.functions.axes import (
+    axis_of,
+    check_extents,
+    distinct_axes,
+    extents,
+    named_extents,
+)
 from treadle.ir import build as b
 from treadle.ir.types import Shape, int32, int64
 from treadle.ir.value import Value
@@ -124,9 +130,9 @@ def _repeated(input: Value, times: Shape) -> Value:
     return b.reshape(repeated, [n * extent for n, extent in zip(times, shape, strict=True)])
 
 
-def repeat(input: Tensor, *repeats: Any) -> Tensor:
+def repeat(input: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """A copy repeated along every axis."""
-    times = extents(repeats)
+    times = named_extents(sizes, repeats)
     if len(times) < input.ndim:
         raise RuntimeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of "
@@ -139,9 +145,9 @@ def repeat(input: Tensor, *repeats: Any) -> Tensor:
 
 
 @takes_tensor
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     """A copy repeated along the last axes."""
-    times = extents(dims)
+    times = named_extents(sizes, dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
@@ -161,15 +167,20 @@ def _rows(input: Value, index: Value, axis: int) -> Value:
 
 
 def repeat_interleave(
-    input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+    input: Any = None,
+    repeats: Any = None,
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,
 ) -> Tensor:
     """Each element along an axis (of all elements without one) repeated in place.
 
     ``repeats`` is a number or a tensor of numbers. Given ``repeats`` alone, the positions.
     """
-    if repeats is None:
-        counts = _counts(input)
-        return from_array(np.repeat(np.arange(counts.size), counts), input.device)
+    if input is None or repeats is None:
+        given = repeats if input is None else input
+        counts = _counts(given)
+        return from_array(np.repeat(np.arange(counts.size), counts), given.device)
     if dim is None:
         input, dim = movement.ravel(input), 0
     if not input.ndim:

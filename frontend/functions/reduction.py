@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from treadle.functions import movement
-from treadle.functions.axes import Dim, axes_of as axes_of, extents
+from treadle.functions.axes import Dim, axes_of as axes_of, named_extents
 from treadle.ir import build as b
 from treadle.ir.types import NARROW_FLOATS, DType, bool_, float32, int64, uint8
 from treadle.ir.value import Value
@@ -225,9 +225,9 @@ def logsumexp(input: Value, dim: Dim, keepdim: bool = False) -> Value:
     return result if keepdim else b.reshape(result, kept)
 
 
-def sum_to_size(input: Tensor, *size: Any) -> Tensor:
+def sum_to_size(input: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """Summed over the axes that broadcasting a shape to this tensor's would repeat."""
-    shape = extents(size)
+    shape = named_extents(sizes, size)
     if not shape:
         whole: Tensor = sum(input)
         return whole

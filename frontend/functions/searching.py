@@ -168,9 +168,15 @@ def _found(values: Value, tests: Value) -> Value:
 
 @accepts_out
 def isin(
-    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
-) -> Tensor:
-    """Whether each element is among ``test_elements`` (with ``invert``: whether it is not)."""
+    elements: Any = None, test_elements: Any = None, *, assume_unique: bool = False,
+    invert: bool = False, element: Any = None, test_element: Any = None,
+) -> Tensor:  # fmt: skip
+    """Whether each element is among ``test_elements`` (with ``invert``: whether it is not).
+
+    A number goes by the names ``element`` and ``test_element`` too.
+    """
+    elements = element if elements is None else elements
+    test_elements = test_element if test_elements is None else test_elements
     found = [x for x in (elements, test_elements) if isinstance(x, Tensor)]
     if not found:
         kinds = ", ".join(type(x).__name__ for x in (elements, test_elements))
@@ -182,7 +188,10 @@ def isin(
             "elements, Number test_element, *, bool assume_unique = False, bool invert = False, "
             "Tensor out = None)\n"
         )
-    if all(x.dtype is bool_ for x in found):
-        raise RuntimeError("Unsupported input type encountered for isin(): Bool")
+    for kind in (x.dtype for x in found):
+        if kind is bool_ or kind.is_complex:
+            raise RuntimeError(
+                f"Unsupported input type encountered for isin(): {scalar_name(kind)}"
+            )
     result: Tensor = _isin(elements, test_elements, invert)
     return result

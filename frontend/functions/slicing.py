@@ -221,6 +221,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return _split(tensor, _split_layouts(tensor._layout, axis, sizes), axis, sizes)
 
 
+def split_method(
+    input: Tensor, split_size: Any, dim: int = 0
+) -> tuple[Tensor, ...]:
+    """``split`` as the method, whose argument has another name."""
+    return split(input, split_size, dim)
+
+
 @takes_tensor
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Consecutive pieces of an axis of given sizes."""
@@ -285,10 +292,11 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]
 @takes_tensor
 def tensor_split(
     input: Tensor, indices_or_sections: Any = None, dim: int = 0, *, indices: Any = None,
-    sections: int | None = None,
+    sections: int | None = None, tensor_indices_or_sections: Tensor | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Pieces of an axis: so many of nearly equal size, or those between indices."""
     given = indices if indices is not None else sections
+    given = tensor_indices_or_sections if given is None else given
     given = indices_or_sections if given is None else given
     if not input.ndim:
         raise RuntimeError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from treadle.functions import movement, pointwise
 from treadle.functions.aliasing import view_operation
-from treadle.functions.axes import check_extents, extents
+from treadle.functions.axes import check_extents, named_extents
 from treadle.ir import build as b
 from treadle.ir.types import contiguous_strides, element_count
 from treadle.ir.value import Value
@@ -125,14 +125,16 @@ def _grown(input: Value, count: int) -> Value:
     return b.pad(flat, (0,), (count - input.type.numel,))
 
 
-def resize_(input: Tensor, *size: Any, memory_format: memory_format | None = None) -> Tensor:
+def resize_(
+    input: Tensor, *sizes: Any, size: Any = None, memory_format: memory_format | None = None
+) -> Tensor:
     """Gives a tensor another size; elements keep their places in memory, new ones are zeros.
 
     Memory that must grow is a tensor's own from then on.
     """
     if input._requires_grad:
         raise RuntimeError("cannot resize variables that require grad")
-    shape = extents(size)
+    shape = named_extents(sizes, size)
     check_extents(shape)
     storage = input._storage
     layout = View(shape, contiguous_strides(shape), input.storage_offset())

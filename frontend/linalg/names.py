@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 from treadle.ir.types import int32
@@ -10,21 +12,25 @@ from treadle.linalg.factorization import (
     geqrf,
     householder_product,
     lu_solve as _lu_solve,
-    ormqr,
+    ormqr as _ormqr,
     permutation_of,
     plain_cholesky as cholesky,
     qr as _qr,
     triangles,
 )
-from treadle.linalg.functions import matrix_exp, matrix_power, plain_vander as vander
+from treadle.linalg.functions import (
+    matrix_exp as _matrix_exp,
+    matrix_power as _matrix_power,
+    plain_vander as vander,
+)
 from treadle.linalg.solving import (
-    cholesky_inverse,
-    cholesky_solve,
-    det,
-    inv as inverse,
-    logdet,
-    slogdet,
-    triangular_solve,
+    cholesky_inverse as _cholesky_inverse,
+    cholesky_solve as _cholesky_solve,
+    det as _det,
+    inv as _inv,
+    logdet as _logdet,
+    slogdet as _slogdet,
+    triangular_solve as _triangular_solve,
 )
 from treadle.linalg.spectrum import pinv as _pinv, plain_svd as svd
 from treadle.out_argument import accepts_out
@@ -59,7 +65,32 @@ METHODS = (
 
 _Qr = return_type("qr", "Q R")
 _LuUnpack = return_type("lu_unpack", "P L U")
-orgqr = householder_product
+
+
+def _named(name: str, function: Callable[..., Any], **names: str) -> Any:
+    """A function of ``linalg`` under its older name, whose arguments have other names."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            kwargs = {names.get(given, given): item for given, item in kwargs.items()}
+        return function(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+cholesky_inverse = _named("cholesky_inverse", _cholesky_inverse, input="L")
+cholesky_solve = _named("cholesky_solve", _cholesky_solve, input="B", input2="L")
+det = _named("det", _det, input="A")
+inverse = _named("inverse", _inv, input="A")
+logdet = _named("logdet", _logdet, input="A")
+matrix_exp = _named("matrix_exp", _matrix_exp, input="A")
+matrix_power = _named("matrix_power", _matrix_power, input="A")
+orgqr = _named("orgqr", householder_product, input="A", input2="tau")
+ormqr = _named("ormqr", _ormqr, input2="tau", input3="other")
+slogdet = _named("slogdet", _slogdet, input="A")
+triangular_solve = _named("triangular_solve", _triangular_solve, input="b")
 
 
 @accepts_out
@@ -85,9 +116,9 @@ def lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = None) -> 
 
 
 @accepts_out
-def lu_solve(b: Any, LU_data: Any, LU_pivots: Any) -> Any:
-    """X with A X = b, given what ``lu`` made of A."""
-    return _lu_solve(LU_data, LU_pivots, b)
+def lu_solve(input: Any, LU_data: Any, LU_pivots: Any) -> Any:
+    """X with A X = input, given what ``lu`` made of A."""
+    return _lu_solve(LU_data, LU_pivots, input)
 
 
 @accepts_out

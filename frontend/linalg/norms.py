@@ -146,7 +146,7 @@ def _is_matrix(A: Any) -> bool:
 
 @accepts_out
 def norm(
-    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False,
+    input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False,
     *, dtype: DType | None = None,
 ) -> Any:  # fmt: skip
     """The norm of vectors (one axis) or matrices (two); of all elements where nothing is said."""
@@ -156,17 +156,17 @@ def norm(
             raise RuntimeError(
                 f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}"
             )
-    elif ord is not None and A.ndim not in (1, 2):
+    elif ord is not None and input.ndim not in (1, 2):
         raise RuntimeError(
             "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
-            f"{A.ndim}D."
+            f"{input.ndim}D."
         )
     if isinstance(ord, str):
-        dims = dim if dim is not None else tuple(range(A.ndim))
-        return matrix_norm(A, ord, dims, keepdim, dtype=dtype)
-    if ord is not None and ((dim is not None and len(dims) == 2) or (dim is None and A.ndim == 2)):
-        return matrix_norm(A, ord, (0, 1) if dim is None else dims, keepdim, dtype=dtype)
-    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
+        dims = dim if dim is not None else tuple(range(input.ndim))
+        return matrix_norm(input, ord, dims, keepdim, dtype=dtype)
+    if ord is not None and ((dim is not None and len(dims) == 2) or (dim is None and input.ndim == 2)):
+        return matrix_norm(input, ord, (0, 1) if dim is None else dims, keepdim, dtype=dtype)
+    return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
 
 
 # --- condition numbers ----------------------------------------------------------------------------

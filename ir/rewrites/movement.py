@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from treadle.ir import build as b
-from treadle.ir.ops import movement as m
-from treadle.ir.ops import reduction as r
+from treadle.ir.ops import movement as m, reduction as r
 from treadle.ir.rewriter import Exactness, Rule
 from treadle.ir.rewrites.constants import full_like
 from treadle.ir.types import contiguous_strides, element_count

@@ -8,8 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from treadle.ir import build as b
-from treadle.ir import pass_manager
+from treadle.ir import build as b, pass_manager
 from treadle.ir.errors import PassError, VerificationError
 from treadle.ir.graph import Graph, input_value
 from treadle.ir.pass_check import same

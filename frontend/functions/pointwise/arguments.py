@@ -79,6 +79,12 @@ def refuse_bool(input: Value, kernel: str) -> None:
         raise not_implemented(input, kernel)
 
 
+def refuse_complex(input: Value, kernel: str) -> None:
+    """NotImplementedError in PyTorch's words for a complex operand."""
+    if input.dtype.kind == "c":
+        raise not_implemented(input, kernel)
+
+
 def not_implemented(input: Value, kernel: str) -> NotImplementedError:
     """The error of a dtype for which PyTorch has no kernel."""
     return NotImplementedError(f"\"{kernel}\" not implemented for '{scalar_name(input.dtype)}'")

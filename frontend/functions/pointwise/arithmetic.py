@@ -16,6 +16,7 @@ from treadle.functions.pointwise.arguments import (
     need_tensors,
     not_implemented,
     refuse_bool,
+    refuse_complex,
     rounded_once,
     type_of,
 )
@@ -25,7 +26,7 @@ from treadle.ir.constants import number_of
 from treadle.ir.types import bool_
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.promotion import promoted
+from treadle.promotion import cpp_name, promoted
 
 __all__ = [
     "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "lerp",
@@ -138,6 +139,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Value:
         )
     x, y = promoted(input, other)
     refuse_bool(x, f"div_{rounding_mode}_cpu")
+    refuse_complex(x, f"div_{rounding_mode}_cpu")
     if rounding_mode == "floor":
         return _floor_divided(x, y)
     return b.trunc(b.div(x, y)) if x.dtype.is_floating_point else _divided(x, y)
@@ -176,6 +178,7 @@ def floor_divide(input: Any, other: Any) -> Value:
     need_signature("floor_divide", input, other, first=True)
     x, y = promoted(input, other)
     refuse_bool(x, "div_floor_cpu")
+    refuse_complex(x, "div_floor_cpu")
     return _floor_divided(x, y)
 
 
@@ -231,6 +234,7 @@ def fmod(input: Any, other: Any) -> Value:
     need_signature("fmod", input, other)
     x, y = promoted(input, other)
     refuse_bool(x, "fmod_cpu")
+    refuse_complex(x, "fmod_cpu")
     return b.fmod(x, y) if x.dtype.is_floating_point else x - _divided(x, y) * y
 
 
@@ -272,6 +276,7 @@ def lcm(input: Value, other: Value) -> Value:
 @operation("AddcmulBackward0", numbers=True)
 def addcmul(input: Value, tensor1: Value, tensor2: Value, *, value: Any = 1) -> Value:
     """input + value * tensor1 * tensor2."""
+    need_tensors("addcmul", input=input, tensor1=tensor1, tensor2=tensor2)
     x, first, second = promoted(input, tensor1, tensor2)
     terms = rounded_once(lambda x, first, second: x + _scaled(first, value) * second)
     return terms(x, first, second)
@@ -311,6 +316,11 @@ def _lerp_gradient(inputs: Any, _outputs: Any, upstreams: Any, **static: Any) ->
 @operation("LerpBackward0", vjp=_lerp_gradient, numbers=True)
 def lerp(input: Value, end: Value, weight: Any) -> Value:
     """input + weight * (end - input), measured from the nearer end."""
+    need_tensors("lerp", input=input, end=end)
+    if input.dtype is not end.dtype:
+        raise RuntimeError(
+            f"expected dtype {cpp_name(input.dtype)} for `end` but got dtype {cpp_name(end.dtype)}"
+        )
     x, y = promoted(input, end)
     if x.dtype.kind not in "fc":
         raise not_implemented(x, "lerp_kernel_scalar")

@@ -25,6 +25,8 @@ INPLACE = "relu"
 def _extreme(name: str, build: Any, function: str, text: str) -> Any:
     def body(input: Value, other: Value) -> Value:
         need_tensors(function, input=input, other=other)
+        if "c" in (input.dtype.kind, other.dtype.kind):
+            raise RuntimeError(f"{function} not implemented for complex tensors.")
         return build(*promoted(input, other))
 
     body.__name__, body.__doc__ = function, text

@@ -10,7 +10,7 @@ from treadle.ir import build as b, gradients
 from treadle.ir.types import bool_, complex128, float64
 from treadle.ir.value import Value
 from treadle.operation import operation
-from treadle.promotion import promoted
+from treadle.promotion import number_for, promoted
 
 __all__ = ["float_power", "ldexp", "pow"]
 METHODS = INPLACE = "float_power ldexp pow"
@@ -59,12 +59,16 @@ def pow(input: Any, exponent: Any) -> Value:
     """input ** exponent."""
     need_signature("pow", input, exponent, first=True, name="exponent")
     x, y = promoted(input, exponent)
+    if x.dtype is bool_ and isinstance(exponent, bool):
+        return x if exponent else b.logical_or(x, b.logical_not(x))
     if x.dtype is bool_:
         raise NotImplementedError("\"pow\" not implemented for 'Bool'")
     if isinstance(exponent, Value):
         return b.pow(x, y)
     if x.dtype.kind not in "fc" and exponent < 0:
         raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if x.dtype.kind in "iu":
+        number_for(exponent, x.dtype)  # raises for what does not fit
     return _power(x, exponent)
 
 

@@ -9,6 +9,7 @@ from treadle.functions.pointwise.arguments import (
     need_tensors,
     promoted_floats,
     refuse_bool,
+    refuse_complex,
 )
 from treadle.functions.pointwise.gradients import no_derivative, reduced_to
 from treadle.ir import build as b
@@ -103,6 +104,7 @@ def copysign(input: Any, other: Any) -> Value:
     """The magnitude of ``input`` with the sign of ``other``."""
     need_signature("copysign", input, other)
     x, y = promoted(input, other, to_float=True)
+    refuse_complex(x, "copysign_cpu")
     integer = integer_of(x.dtype)
     least = -(1 << (8 * integer.itemsize - 1))
     magnitude = b.logical_and(b.bitcast(x, integer), -least - 1)
@@ -113,6 +115,8 @@ def copysign(input: Any, other: Any) -> Value:
 def heaviside(input: Value, values: Value) -> Value:
     """0 below zero, 1 above, ``values`` at zero; NaN gives NaN."""
     need_tensors("heaviside", input=input, values=values)
+    if "c" in (input.dtype.kind, values.dtype.kind):
+        raise RuntimeError("heaviside is not yet implemented for complex tensors.")
     if input.dtype is not values.dtype:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
     x, y = promoted(input, values)

@@ -41,6 +41,11 @@ def polygamma(n: Any, input: Any, *, out: Any = None) -> Any:
     return _polygamma(input, n, **found) if n else digamma(input, **found)
 
 
+def polygamma_method(input: Tensor, n: int) -> Any:
+    """``polygamma`` as the method: the tensor comes first."""
+    return polygamma(n, input)
+
+
 def polygamma_(input: Tensor, n: int) -> Tensor:
     """In-place ``polygamma``."""
     _order(n)

@@ -10,12 +10,14 @@ import warnings
 from typing import Any
 
 from treadle.ir import build as b
-from treadle.ir.types import DType
+from treadle.ir.types import float32
 from treadle.ir.value import Value
 from treadle.nn.functional.activation import logistic, softplus_value
 from treadle.nn.functional.arguments import check_floating
-from treadle.nn.functional.precision import operation
+from treadle.nn.functional.precision import operation, widened
 from treadle.nn.functional.reduction import check_reduction, chosen_reduction, reduced
+from treadle.operation import operation as promoting_operation
+from treadle.promotion import promoted
 from treadle.tensor import Tensor
 from treadle.utils.typename import scalar_type
 
@@ -28,12 +30,9 @@ _SMALLEST_SPREAD = 9.999999960041972e-13
 
 
 def promoted_pair(first: Value, second: Value) -> tuple[Value, Value]:
-    """Both in the wider floating dtype of the two."""
-    dtype: DType = max(
-        (first.dtype, second.dtype),
-        key=lambda kind: (kind.is_floating_point, kind.itemsize),
-    )
-    return tuple(x if x.dtype == dtype else b.cast(x, dtype) for x in (first, second))  # type: ignore[return-value]
+    """Both in the dtype and shape that they have together."""
+    left, right = promoted(first, second)
+    return left, right
 
 
 def warn_broadcast(input: Tensor, target: Tensor) -> None:
@@ -50,24 +49,26 @@ def warn_broadcast(input: Tensor, target: Tensor) -> None:
 # -- squared and absolute error --------------------------------------------------------------
 
 
-@operation("MseLossBackward0")
+@promoting_operation("MseLossBackward0")
 def _mse_loss(input: Value, target: Value, reduction: str) -> Value:
     input, target = promoted_pair(input, target)
     check_floating("mse_cpu", input)
-    difference = input - target
-    return reduced(difference * difference, reduction)
+    difference = widened(input) - widened(target)
+    return b.cast(reduced(difference * difference, reduction), input.dtype)
 
 
 def _absolute_error(input: Value, target: Value, reduction: str) -> Value:
     input, target = promoted_pair(input, target)
-    return reduced(b.abs(input - target), reduction)
+    difference = b.abs(widened(input) - widened(target))
+    made = reduced(difference, reduction)
+    return b.cast(made, input.dtype) if made.dtype is float32 else made
 
 
 # PyTorch composes this loss, so that its last node is the reduction's.
 _l1_losses = {
-    "none": operation("AbsBackward0")(_absolute_error),
-    "mean": operation("MeanBackward0")(_absolute_error),
-    "sum": operation("SumBackward0")(_absolute_error),
+    "none": promoting_operation("AbsBackward0")(_absolute_error),
+    "mean": promoting_operation("MeanBackward0")(_absolute_error),
+    "sum": promoting_operation("SumBackward0")(_absolute_error),
 }
 
 

@@ -10,8 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import treadle
-from treadle.nn import functional as F
-from treadle.nn import init
+from treadle.nn import functional as F, init
 from treadle.nn.functional.windowing import Extents
 from treadle.nn.module import Module
 from treadle.nn.parameter import Parameter

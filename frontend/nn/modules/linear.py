@@ -9,8 +9,7 @@ import math
 from typing import Any
 
 import treadle
-from treadle.nn import functional as F
-from treadle.nn import init
+from treadle.nn import functional as F, init
 from treadle.nn.module import Module
 from treadle.nn.parameter import Parameter
 from treadle.tensor import Tensor

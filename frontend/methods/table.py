@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from treadle import attributes, conversion, copying, interchange, operators, tensor_types
 from treadle.autograd import tensor_methods
 from treadle.functions import (
     complex_numbers,
@@ -47,6 +46,14 @@ from treadle.functions import (
 from treadle.inplace import inplace
 from treadle.ir import types
 from treadle.linalg import names as linear_algebra
+from treadle.methods import (
+    attributes,
+    conversion,
+    copying,
+    interchange,
+    operators,
+    tensor_types,
+)
 from treadle.tensor import Tensor
 
 # Every family says which of its functions are methods, and which also work in place.
@@ -87,6 +94,8 @@ def install() -> None:
     _attach_tables()
     operators.install()
     _attach("where", pointwise.where_method)
+    _attach("split", slicing.split_method)
+    _attach("polygamma", special.gamma.polygamma_method)
     for name, dtype in {
         "float": types.float32, "double": types.float64, "half": types.float16,
         "long": types.int64, "int": types.int32, "short": types.int16, "char": types.int8,

@@ -12,9 +12,9 @@ from treadle import engine, layouts
 from treadle.functions import creation
 from treadle.ir.types import contiguous_strides
 from treadle.memory_sharing import SharedMemory
+from treadle.methods.tensor_types import construct
 from treadle.storages import TypedStorage, UntypedStorage
 from treadle.tensor import Tensor, recorder_evaluate
-from treadle.tensor_types import construct
 from treadle.views import View
 
 __all__ = ["is_complex", "is_floating_point"]

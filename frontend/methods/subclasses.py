@@ -15,7 +15,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from treadle.attributes import as_subclass
+from treadle.methods.attributes import as_subclass
 from treadle.tensor import Tensor
 
 # Modules whose functions take tensors.

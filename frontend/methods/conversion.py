@@ -9,8 +9,8 @@ from treadle.device import device_of
 from treadle.functions import pointwise, striding
 from treadle.ir.types import Device, DType
 from treadle.layouts import memory_format, preserve_format
+from treadle.methods.tensor_types import described
 from treadle.tensor import Tensor
-from treadle.tensor_types import described
 
 METHODS = "to cuda cpu type_as"
 

@@ -1,0 +1,1 @@
+"""Tests of ``treadle.functions``: the functions of PyTorch's top level, by family."""
