@@ -55,7 +55,7 @@ def _default(value: Any) -> str:
 
 
 def parameters(function: Callable[..., Any], method: bool) -> str:
-    """The parameter list of a function, with ``self`` for a method and ``out`` where it is taken."""
+    """The parameter list, with ``self`` for a method and ``out`` where a function takes it."""
     signature = inspect.signature(function)
     shown: list[str] = []
     starred = False
@@ -104,8 +104,8 @@ def module_stub(module: ModuleType) -> str:
                 imports.append(f"from {parent} import {last} as {name}")
         elif isinstance(item, type):
             if item.__module__ == module.__name__:
-                bases = ", ".join(base.__name__ for base in item.__bases__)
-                rest.append(f"class {name}({bases}): ...")
+                # The typed constructors, as ``FloatTensor``: what they make are tensors.
+                rest.append(f"class {name}(Tensor): ...")
             else:
                 imports += _class(name, item)
         elif inspect.isroutine(item) or hasattr(item, "operation"):

@@ -210,8 +210,8 @@ def test_each_rule_matches_finite_differences(name: str) -> None:
 
 
 SECOND = [
-    "mul", "div", "pow", "tanh", "erf", "atan2", "lgamma", "prod", "dot", "conv", "gather", "windows",
-    "max",
+    "mul", "div", "pow", "tanh", "erf", "atan2", "lgamma", "prod", "dot", "conv", "gather",
+    "windows", "max",
 ]  # fmt: skip
 
 
