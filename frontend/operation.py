@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
+import numpy as np
+
 from treadle import engine
 from treadle.autograd_graph.node import Node, edge_of, node_class
 from treadle.autograd_graph.template import (
@@ -37,11 +39,13 @@ Body = Callable[..., Any]
 _memo: dict[Any, tuple[Any, Templates]] = {}
 # Calls that differ in their Python numbers alone -> how many different ones there were.
 _variations: dict[Any, int] = {}
+# What is recorded of a number alone -> the numbers that are constants there.
+_constants: dict[Any, set[float]] = {}
 _NUMBER = object()  # stands for any number in the key of such calls
 # From so many on, the numbers of such calls are inputs of the program rather than constants.
 VARIATION_LIMIT = 3
 
-for _forget in (_memo.clear, _variations.clear, forget_templates, forget_places):
+for _forget in (_memo.clear, _variations.clear, _constants.clear, forget_templates, forget_places):
     engine.on_forget(_forget)
 
 
@@ -56,10 +60,13 @@ class Operation:
             derives it.
         overwrites: the first tensor is written to, so that it gets zeros where nothing is left.
         numbers: Python numbers among the arguments may as well be 0-d tensors.
+        integers: so may whole numbers beside tensors of integers.
         fixed: numbers that nevertheless stay constants.
     """
 
-    __slots__ = ("body", "fixed", "name", "numbers", "overwrites", "rule", "saves")
+    __slots__ = (
+        "body", "fixed", "integers", "name", "numbers", "overwrites", "rule", "saves",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -70,8 +77,10 @@ class Operation:
         overwrites: bool = False,
         numbers: bool = False,
         fixed: frozenset[float] = frozenset(),
+        integers: bool = False,
     ) -> None:
         self.numbers = numbers
+        self.integers = integers
         self.fixed = fixed
         self.body = body
         self.name = name
@@ -137,12 +146,14 @@ class Call:
                 break
         memo_key = tuple(key)
         found = _memo.get(memo_key)
-        if found is None and operation.numbers and self._vary(memo_key, operation.fixed):
+        if found is None and operation.numbers and self._vary(memo_key, operation):
             fixed = operation.fixed
             arguments = [self._runtime(argument, fixed) for argument in args]
             named = {name: self._runtime(argument, fixed) for name, argument in kwargs.items()}
-            self._record(operation, arguments, named)
-            return
+            given = (*args, *kwargs.values())
+            if any(a is not c for a, c in zip((*arguments, *named.values()), given, strict=True)):
+                self._record(operation, arguments, named)
+                return
         if found is None:
             result = self._build(operation)
             note(result)
@@ -161,12 +172,13 @@ class Call:
             _check_tensors(operation.body, self.values, self.named)
             raise
 
-    def _vary(self, key: tuple[Any, ...], fixed: frozenset[float]) -> bool:
+    def _vary(self, key: tuple[Any, ...], operation: Operation) -> bool:
         """Whether calls like this one come with ever new numbers, as a learning rate that decays.
 
         A program for each would be compiled otherwise.
         """
-        if not any(value.dtype.is_floating_point for value in self.inputs):
+        fixed, dtype = operation.fixed, self._number_dtype()
+        if dtype is None or not (operation.integers or dtype.is_floating_point):
             return False
         alike = tuple([_NUMBER if _is_number_key(part, fixed) else part for part in key])
         if _NUMBER not in alike:
@@ -178,8 +190,16 @@ class Call:
         """A number as a 0-d tensor of the dtype that it would be converted to."""
         if (type(argument) is not float and type(argument) is not int) or argument in fixed:
             return argument
-        dtype = next(v.dtype for v in self.inputs if v.dtype.is_floating_point)
+        dtype = self._number_dtype()
+        if dtype is None or (dtype.kind != "f" and not _holds(dtype, argument)):
+            return argument
         return runtime_scalar(argument, dtype)
+
+    def _number_dtype(self) -> DType | None:
+        """The dtype that numbers are converted to: a floating one, or that of integers."""
+        kinds = [value.dtype for value in self.inputs]
+        floating = next((dtype for dtype in kinds if dtype.is_floating_point), None)
+        return floating or next((dtype for dtype in kinds if dtype.kind in "iu"), None)
 
     def _unwrap(self, argument: Any, segment: Segment, grad_enabled: bool, key: list[Any]) -> Any:
         """The argument with values for tensors; notes the tensors and extends the memo's key."""
@@ -237,6 +257,11 @@ def _check_tensors(body: Body, args: Sequence[Any], kwargs: dict[str, Any]) -> N
                 f"{name}(): argument '{parameter}' (position {number}) must be Tensor, "
                 f"not {type(argument).__name__}"
             ) from None
+
+
+def _holds(dtype: DType, number: float) -> bool:
+    limits = np.iinfo(dtype.numpy)
+    return type(number) is int and int(limits.min) <= number <= int(limits.max)
 
 
 def _is_number_key(part: Any, fixed: frozenset[float]) -> bool:
@@ -340,6 +365,7 @@ def operation(
     overwrites: bool = False,
     numbers: bool = False,
     fixed: frozenset[float] = frozenset(),
+    integers: bool = False,
 ) -> Callable[[Body], Function]:
     """Makes a pure function over values callable with tensors.
 
@@ -359,10 +385,11 @@ def operation(
         numbers: the body takes a 0-d value wherever it takes a Python number. Numbers that change
             from call to call then become inputs of the program.
         fixed: numbers that stay constants even so, as the body treats them apart.
+        integers: the same holds for whole numbers beside tensors of integers.
     """
 
     def decorate(body: Body) -> Function:
-        row = Operation(body, name, vjp, saves, overwrites, numbers, fixed)
+        row = Operation(body, name, vjp, saves, overwrites, numbers, fixed, integers)
 
         @functools.wraps(body)
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -412,3 +439,21 @@ def update(mutates: int) -> Callable[[Body], Callable[..., None]]:
 def runtime_scalar(value: float, dtype: DType = float32) -> Tensor:
     """A 0-d tensor whose number is not baked into programs."""
     return scalar_tensor(value, TensorType(dtype, ()))
+
+
+def changing_number(key: Any, number: Any, dtype: DType) -> Any:
+    """A number that is recorded without tensors beside it, as that of ``full``.
+
+    Once more than three different ones came under a key, a 0-d tensor of it: a program for each
+    would be compiled otherwise.
+    """
+    if (type(number) is not float and type(number) is not int) or number != number:
+        return number
+    constants = _constants.setdefault(key, set())
+    if number in constants:
+        return number
+    if len(constants) < VARIATION_LIMIT:
+        constants.add(number)
+        return number
+    fits = dtype.kind in "fc" or (dtype.kind in "iu" and _holds(dtype, number))
+    return runtime_scalar(number, dtype) if fits else number

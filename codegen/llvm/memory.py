@@ -80,6 +80,8 @@ class Memory:
             value = self._read(buffer, index)
         elif not self._indices.varies(index):
             value = self._safe_scalar(buffer, index, uniform, mask)
+        elif self.step(index) == -1 and self._fits_masks(buffer):
+            value = self._backwards(buffer, index, self._joined(uniform, mask))
         elif self.step(index) != 1:
             value = self._gather(buffer, index, self._joined(uniform, mask))
         elif mask is None or mask.literal:
@@ -163,6 +165,11 @@ class Memory:
         width = self._target.lane_bytes
         return width >= 64 or (width >= 32 and buffer.dtype.itemsize >= 4)
 
+    def _fits_masks(self, buffer: Buffer) -> bool:
+        """Whether a vector of all lanes can be loaded under any mask by one instruction."""
+        bytes_ = self._code.lanes * buffer.dtype.itemsize
+        return self._has_masks(buffer) and bytes_ <= self._target.lane_bytes
+
     # --- kinds of loads ---------------------------------------------------------------------------
 
     def _read(self, buffer: Buffer, index: Index) -> Value:
@@ -174,6 +181,9 @@ class Memory:
             return self._contiguous(buffer, self.address(buffer, index), self._tail())
         if step is None:
             return self._gather(buffer, index, self._tail())
+        tail = self._tail()
+        if step == -1 and (tail is None or self._fits_masks(buffer)):
+            return self._backwards(buffer, index, tail)
         if 1 < step <= _SHUFFLED_STRIDE and self._tail() is None:
             return self._shuffled(buffer, index, step)
         return self._lane_by_lane(buffer, index, step)
@@ -229,6 +239,15 @@ class Memory:
                 f"{vector} {splat_text(fill)})"
             )
         return self._loaded(buffer, self._code.value(instruction, dtype, lanes))
+
+    def _backwards(self, buffer: Buffer, index: Index, mask: Value | None) -> Value:
+        """Each lane reads the element before the last lane's: a vector in turned order."""
+        code, last = self._code, self._code.lanes - 1
+        turned = list(range(last, -1, -1))
+        if mask is not None:
+            mask = code.shuffle(mask, None, turned)
+        found = self._contiguous(buffer, self.address(buffer, index, -last), mask)
+        return code.shuffle(found, None, turned)
 
     def _known_lanes(
         self, buffer: Buffer, index: Index, uniform: bool | Value, mask: Value | None

@@ -29,6 +29,7 @@ from treadle.ir.index import Bound, Index, Var, constant, dynamic, linearize, va
 from treadle.ir.types import contiguous_strides, element_count
 from treadle.ir.value import Value
 
+_RUN = 8  # vectors
 _ANY_INDEX = (-(1 << 63), (1 << 63) - 1)
 # The scalar op of each way to combine; None: the new element replaces the old.
 _COMBINING = {"set": None, "add": "add", "mul": "mul", "min": "minimum", "max": "maximum"}
@@ -156,19 +157,22 @@ class _Scatter:
         each = self.scattered.extent * self.copies + self.along.extent
         work = math.prod(axis.extent for axis in self.axes) // self.scattered.extent * each
         wanted = wanted_tasks(names.target, work * weight)
-        strip_count, tail = strips(lane.extent, names.lanes, 1) if lane else (0, Strip(0))
+        # Rows that move as a whole are walked in runs of several cache lines.
+        runs = lane is not None and lane not in self.wanted.variables()
+        unroll = max(1, min(_RUN, lane.extent // names.lanes)) if lane and runs else 1
+        strip_count, tail = strips(lane.extent, names.lanes, unroll) if lane else (0, Strip(0))
 
         def columns(at: Sequence[Index], start: Index, strip: Strip) -> Statements:
             position = dict(zip(outer, at, strict=True))
             return self._copied(position, start, strip) + self._changed(position, start, strip)
 
         def main(at: list[Index], number: Index) -> Statements:
-            return columns(at, number * names.lanes, Strip(1))
+            return columns(at, number * (names.lanes * unroll), Strip(unroll))
 
         def rest(at: list[Index]) -> Statements:
             if lane and not tail.slots:
                 return ()
-            return columns(at, constant(strip_count * names.lanes), tail)
+            return columns(at, constant(strip_count * names.lanes * unroll), tail)
 
         return task_nest(names, [axis.extent for axis in outer], strip_count, wanted, main, rest)
 

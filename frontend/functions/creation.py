@@ -26,7 +26,7 @@ from treadle.ir import build as b
 from treadle.ir.types import Device, DType, bool_, int64
 from treadle.ir.value import Value
 from treadle.layouts import check_layout, innermost_channels
-from treadle.operation import operation
+from treadle.operation import changing_number, operation
 from treadle.promotion import default_dtype, number_for, scalar_name
 from treadle.tensor import Tensor
 
@@ -40,6 +40,22 @@ METHODS = "new_empty new_empty_strided new_full new_ones new_tensor new_zeros"
 @operation()
 def _full(shape: tuple[int, ...], value: Any, dtype: DType, device: Device) -> Value:
     return b.full(shape, value, dtype, device)
+
+
+@operation()
+def _spread(value: Value, shape: tuple[int, ...]) -> Value:
+    return b.broadcast_to(value, shape)
+
+
+def _constant_tensor(shape: tuple[int, ...], value: Any, dtype: DType, device: Device) -> Tensor:
+    """One number everywhere, which is an input of the program where it changes all the time."""
+    if value != 0 and value != 1 and device.type == "cpu":
+        value = changing_number((_full, shape, dtype), value, dtype)
+        if isinstance(value, Tensor):
+            spread: Tensor = _spread(value, shape)
+            return spread
+    made: Tensor = _full(shape, value, dtype, device)
+    return made
 
 
 def _sizes(name: str, sizes: tuple[Any, ...]) -> tuple[int, ...]:
@@ -85,11 +101,11 @@ def _filled(
     kind = chosen or default_dtype()
     if innermost_channels(memory_format, len(shape)):
         nested = (shape[0], *shape[2:], shape[1])
-        made: Tensor = _full(nested, value, kind, device_of(device))
+        made = _constant_tensor(nested, value, kind, device_of(device))
         made = movement.permute(made, (0, len(shape) - 1, *range(1, len(shape) - 1)))
         made._base = None
     else:
-        made = _full(shape, value, kind, device_of(device))
+        made = _constant_tensor(shape, value, kind, device_of(device))
     return require_grad(made, requires_grad)
 
 

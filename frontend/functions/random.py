@@ -18,7 +18,7 @@ from treadle.ir import build as b
 from treadle.ir.types import DType, bool_, int64, significand_bits
 from treadle.ir.value import Value
 from treadle.layouts import strided
-from treadle.operation import operation
+from treadle.operation import changing_number, operation
 from treadle.out_argument import accepts_out
 from treadle.promotion import cpp_name, default_dtype, scalar_name
 from treadle.tensor import Tensor
@@ -116,7 +116,7 @@ def normal_numbers(
 
 @drawing
 def whole_numbers(
-    shape: tuple[int, ...], low: int, count: int, dtype: DType, state: Value
+    shape: tuple[int, ...], low: int, count: int | Value, dtype: DType, state: Value
 ) -> random_numbers.Draw:
     """Whole numbers from ``low`` on, of ``count`` different ones."""
     drawn, words = random_numbers.integers(state, shape, low, count)
@@ -258,7 +258,10 @@ def randint(
     check_bounds(first, last, kind)
     shape = extents((tuple(size),))
     check_extents(shape)
-    made = whole_numbers(shape, first, last - first, kind, generator=generator)
+    count: Any = last - first
+    if count <= 1 << 31:
+        count = changing_number((randint, shape, kind, first), count, int64)
+    made = whole_numbers(shape, first, count, kind, generator=generator)
     return require_grad(made, requires_grad)
 
 
@@ -372,7 +375,10 @@ def normal(
         _check_options(device, layout)
         kind = _real(dtype or default_dtype(), "normal_kernel_cpu")
         shape = extents((tuple(size),))
-        made = normal_numbers(shape, float(mean), float(std), kind, generator=generator)
+        part = kind.to_real()
+        middle = changing_number(("mean", shape, kind), float(mean), part)
+        spread = changing_number(("std", shape, kind), float(std), part)
+        made = normal_numbers(shape, middle, spread, kind, generator=generator)
         return require_grad(made, requires_grad)
     kind = _real(tensors[0].dtype, "normal_kernel_cpu")
     shape = tuple(tensors[0].shape if len(tensors) == 1 else (mean.detach() + std.detach()).shape)

@@ -91,14 +91,16 @@ def geometric(state: Value, shape: Shape, p: float) -> Draw:
     return b.maximum(b.ceil(b.mul(b.log(drawn), 1.0 / math.log1p(-p))), 1.0), words
 
 
-def integers(state: Value, shape: Shape, low: int, count: int) -> Draw:
+def integers(state: Value, shape: Shape, low: int, count: int | Value) -> Draw:
     """Integers (i64) from ``low`` on, of ``count`` different ones, at most 2**64.
+
+    A count that is a value is at most 2**31.
 
     64 random bits decide, so that no integer is likelier than another by more than 2**-30.
     """
     first, second = (b.cast(word, int64) for word in parts(b.random_bits(state, (2, *shape))))
     words = 2 * element_count(shape)
-    if count <= 1 << 31:
+    if isinstance(count, Value) or count <= 1 << 31:
         # The product of 64 bits and the count, divided by 2**64.
         carry = b.shift_right(b.mul(second, count), 32)
         drawn = b.shift_right(b.add(b.mul(first, count), carry), 32)

@@ -16,7 +16,7 @@ from treadle.ir import build as b
 from treadle.ir.types import Device, DType, bool_, complex128, float64, int64
 from treadle.ir.value import Value
 from treadle.layouts import check_layout
-from treadle.operation import operation
+from treadle.operation import changing_number, operation
 from treadle.out_argument import takes_tensor, write_out
 from treadle.promotion import default_dtype, scalar_name
 from treadle.tensor import Tensor, from_array
@@ -62,11 +62,19 @@ def _chosen_dtype(name: str, dtype: Any, out: Tensor | None) -> DType | None:
 
 @operation()
 def _ramp(count: int, start: Any, step: Any, dtype: DType, device: Device) -> Value:
-    if not dtype.is_floating_point:
-        steps = b.iota((count,), 0, int64, device)
-        return b.cast(steps * int(step) + int(start), dtype)
     # Positions are exact in float64; the result is rounded once.
-    return b.cast(b.iota((count,), 0, float64, device) * float(step) + float(start), dtype)
+    wide, number = (float64, float) if dtype.is_floating_point else (int64, int)
+    first = b.broadcast_to(start, (count,)) if isinstance(start, Value) else number(start)
+    return b.cast(b.iota((count,), 0, wide, device) * number(step) + first, dtype)
+
+
+def _ramp_from(count: int, start: Any, step: Any, dtype: DType, device: Device) -> Tensor:
+    """Numbers from ``start``, which is an input of the program where it changes all the time."""
+    if start and device.type == "cpu":
+        wide, number = (float64, float) if dtype.is_floating_point else (int64, int)
+        start = changing_number((_ramp, count, step, dtype), number(start), wide)
+    made: Tensor = _ramp(count, start, step, dtype, device)
+    return made
 
 
 def _check_range(name: str, start: Any, end: Any, step: Any, dtype: DType) -> None:
@@ -102,7 +110,7 @@ def arange(
         count = -(-(end - start) // step)
     else:
         count = math.ceil((end - start) / step)
-    made: Tensor = _ramp(max(count, 0), start, step, kind, device_of(device))
+    made = _ramp_from(max(count, 0), start, step, kind, device_of(device))
     return _finished(made, out, layout, pin_memory, requires_grad)
 
 
@@ -123,7 +131,7 @@ def range(
     kind = _chosen_dtype("range", dtype, out) or default_dtype()
     _check_range("range", start, end, step, kind)
     count = math.floor((end - start) / step) + 1
-    made: Tensor = _ramp(count, start, step, kind, device_of(device))
+    made = _ramp_from(count, start, step, kind, device_of(device))
     return _finished(made, out, layout, pin_memory, requires_grad)
 
 

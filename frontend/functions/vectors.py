@@ -18,6 +18,8 @@ _COMPUTE_MODES = (
     "use_mm_for_euclid_dist",
     "donot_use_mm_for_euclid_dist",
 )
+# Sets of at most so many rows are differentiated difference by difference.
+_FEW_ROWS = 25
 
 
 @operation("LinalgCrossBackward0")
@@ -121,6 +123,28 @@ def _greatest_differences(x1: Value, x2: Value) -> Value:
     return b.max(b.abs(_differences(x1, x2)), (-1,))
 
 
+def _by_products(inputs: Any, outputs: Any, upstreams: Any) -> Any:
+    """As PyTorch's for larger sets: by products of matrices, so that no differences are stored."""
+    x1, x2 = inputs
+    same = b.eq(outputs[0], 0)
+    ratio = b.select(same, 0.0, b.div(upstreams[0], b.select(same, 1.0, outputs[0])))
+    found = []
+    for weights, here, there in ((ratio, x1, x2), (m.adjoint(ratio), x2, x1)):
+        product = m.dot(weights, there)
+        own, totals = (
+            b.broadcast_to(value, product.shape) for value in (here, m.rows(b.sum(weights, (-1,))))
+        )
+        found.append(m.summed(b.sub(own * totals, product), here.shape))
+    return tuple(found)
+
+
+@operation("CdistBackward0", vjp=_by_products)
+def _euclidean_distances(x1: Value, x2: Value) -> Value:
+    _check_sets(x1, x2)
+    apart = _differences(x1, x2)
+    return b.sqrt(b.sum(apart * apart, (-1,)))
+
+
 @operation("CdistBackward0")
 def _distances(x1: Value, x2: Value, p: float) -> Value:
     _check_sets(x1, x2)
@@ -143,7 +167,8 @@ def cdist(
 ) -> Any:
     """Distances of order ``p`` between every row of one set and every row of the other.
 
-    All modes compute the differences: they are summed as they are made, never stored.
+    All modes compute the differences, which are summed as they are made, never stored; the mode
+    decides, as in PyTorch, how Euclidean distances are differentiated.
     """
     if compute_mode is not None and compute_mode not in (*_COMPUTE_MODES, 0, 1, 2):
         raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
@@ -154,6 +179,11 @@ def cdist(
         return _count_differences(x1, x2)
     if p == math.inf:
         return _greatest_differences(x1, x2)
+    products = compute_mode in (_COMPUTE_MODES[1], 1)
+    if not products and compute_mode not in (_COMPUTE_MODES[2], 2):
+        products = any(x.ndim > 1 and x.shape[-2] > _FEW_ROWS for x in (x1, x2))
+    if p == 2 and products:
+        return _euclidean_distances(x1, x2)
     return _distances(x1, x2, float(p))
 
 

@@ -327,15 +327,23 @@ def _fft(_x: Given, _results: Given, upstreams: Upstreams, options: Any) -> Foun
 
 
 def _real_fft(operands: Given, _results: Given, upstreams: Upstreams, options: Any) -> Found:
-    """The half that was not computed gets no gradient: zeros."""
+    """The real part of a transform of half a spectrum.
+
+    Where the inverse transform counts an element for its mirror image too, half of it counts.
+    """
     (axes,) = options
     g = upstreams[0]
     if g is None:
         return (None,)
-    high = [0] * g.ndim
-    high[axes[-1]] = operands[0].shape[axes[-1]] - g.shape[axes[-1]]
-    whole = b.library("fft", [b.pad(g, [0] * g.ndim, high)], axes, True)[0]
-    return (m.part_of(whole, 0),)
+    extent = operands[0].shape[axes[-1]]
+    halves = b.select(_mirrored(g, axes[-1], extent), g * 0.5, g)
+    return tuple(b.library("irfft", [halves], axes, extent))
+
+
+def _mirrored(half: Value, axis: int, extent: int) -> Value:
+    """Which elements of half a spectrum also stand for their mirror image."""
+    at = b.iota(half.shape, axis, int64, half.type.device)
+    return b.logical_and(b.ge(at, 1), b.lt(at, extent - half.shape[axis] + 1))
 
 
 def _inverse_real_fft(operands: Given, results: Given, upstreams: Upstreams, options: Any) -> Found:
@@ -345,10 +353,7 @@ def _inverse_real_fft(operands: Given, results: Given, upstreams: Upstreams, opt
     if g is None:
         return (None,)
     half = b.library("rfft", [g], axes)[0]
-    axis = axes[-1]
-    at = b.iota(half.shape, axis, int64, half.type.device)
-    twice = b.logical_and(b.ge(at, 1), b.lt(at, extent - half.shape[axis] + 1))
-    return (b.select(twice, half * 2.0, half),)
+    return (b.select(_mirrored(half, axes[-1], extent), half * 2.0, half),)
 
 
 RULES: dict[str, LibraryRule] = {

@@ -29,9 +29,7 @@ class MemoryPlan:
     def run(self, graph: Graph) -> Graph:
         """The graph with a place for each result of each kernel."""
         launches = Launches(graph)
-        places = _donations(launches)
-        for item, position in launches.outputs.items():
-            places.setdefault(item, Place("output", position))
+        places = _lasting(launches)
         shared = _shared_blocks(launches, places)
         offsets = arranged([block for block, _ in shared])
         for offset, (_, items) in zip(offsets, shared, strict=True):
@@ -57,10 +55,17 @@ def live_bytes(graph: Graph) -> int:
     What a plan writes in place counts once.
     """
     launches = Launches(graph)
+    return peak([block for block, _ in _shared_blocks(launches, _lasting(launches))])
+
+
+def _lasting(launches: Launches) -> dict[Value, Place]:
+    """Places of outputs, and of what they are made out of, in memory that is not scratch."""
     places = _donations(launches)
     for item, position in launches.outputs.items():
-        places.setdefault(item, Place("output", position))
-    return peak([block for block, _ in _shared_blocks(launches, places)])
+        if item not in places:
+            made, _ = launches.chain(item)
+            places.update((each, Place("output", position)) for each in made)
+    return places
 
 
 # --- donated inputs -------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def _alpha(function: str, other: Value, alpha: Any) -> Value:
     return _scaled(other, alpha)
 
 
-@operation("AddBackward0", numbers=True)
+@operation("AddBackward0", numbers=True, integers=True)
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """input + alpha * other."""
     input, other = arithmetic_operands("add", input, other)
@@ -86,7 +86,7 @@ def _refuse_bool_operands(input: Any, other: Any) -> None:
         )
 
 
-@operation("SubBackward0", numbers=True)
+@operation("SubBackward0", numbers=True, integers=True)
 def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """input - alpha * other; RuntimeError for bool tensors."""
     input, other = arithmetic_operands("sub", input, other)
@@ -95,7 +95,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     return b.sub(x, _alpha("sub", y, alpha))
 
 
-@operation("RsubBackward1", numbers=True)
+@operation("RsubBackward1", numbers=True, integers=True)
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     """other - alpha * input; RuntimeError for bool tensors."""
     need_signature("rsub", input, other)
@@ -104,7 +104,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Value:
     return b.sub(y, _alpha("rsub", x, alpha))
 
 
-@operation("MulBackward0", saves="numbers", numbers=True)
+@operation("MulBackward0", saves="numbers", numbers=True, integers=True)
 def mul(input: Any, other: Any) -> Value:
     """input * other."""
     return b.mul(*promoted(*arithmetic_operands("mul", input, other)))

@@ -30,7 +30,7 @@ def _comparison(build: Callable[[Any, Any], Value]) -> Any:
 
     body.__name__ = build.__name__
     body.__doc__ = "Elementwise comparison; a bool tensor."
-    return operation()(body)
+    return operation(numbers=True, integers=True)(body)
 
 
 eq = _comparison(b.eq)

@@ -18,7 +18,7 @@ METHODS = "masked_fill nan_to_num"
 INPLACE = "masked_fill nan_to_num"
 
 
-@operation("WhereBackward0", numbers=True)
+@operation("WhereBackward0", numbers=True, integers=True)
 def _where(condition: Value, input: Any, other: Any) -> Value:
     need_tensors("where", condition=condition)
     if condition.dtype is uint8:
@@ -48,7 +48,7 @@ def where_method(self: Any, condition: Any, other: Any) -> Any:
     return where(condition, self, other)
 
 
-@operation("MaskedFillBackward0", numbers=True)
+@operation("MaskedFillBackward0", numbers=True, integers=True)
 def masked_fill(input: Value, mask: Value, value: Any) -> Value:
     """input with ``value`` where the mask holds."""
     if mask.dtype is not bool_:

@@ -18,6 +18,7 @@ from treadle.nn.modules.activation import (
 )
 from treadle.nn.modules.container import ModuleDict, ModuleList, Sequential
 from treadle.nn.modules.conv import Conv1d, Conv2d, Conv3d
+from treadle.nn.modules.distance import CosineSimilarity, PairwiseDistance
 from treadle.nn.modules.dropout import Dropout
 from treadle.nn.modules.flatten import Flatten
 from treadle.nn.modules.linear import Identity, Linear
@@ -49,6 +50,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Flatten",
@@ -65,6 +67,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "NLLLoss",
+    "PairwiseDistance",
     "ReLU",
     "Sequential",
     "SiLU",

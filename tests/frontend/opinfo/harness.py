@@ -15,6 +15,8 @@ from tests.frontend.opinfo import scope
 from tests.frontend.opinfo.comparison import array_of, difference, numbers_differ
 from tests.frontend.opinfo.translation import MissingFunctionError, to_treadle, translate
 
+# Samples with more elements are for the sweep over all of them.
+LARGE = 100_000
 DTYPES = ("float32", "int64", "bool")
 
 
@@ -64,7 +66,8 @@ def label(op: Any) -> str:
 
 
 def samples(op: Any, dtype: str, limit: int | None) -> Iterator[Any]:
-    """Sample inputs, the same ones each time; spread over all where ``limit`` is less."""
+    """Sample inputs, the same ones each time; with ``limit`` so many, spread over all but the
+    largest."""
     import torch
 
     torch.manual_seed(0)
@@ -75,9 +78,17 @@ def samples(op: Any, dtype: str, limit: int | None) -> Iterator[Any]:
     if limit is None:
         yield from found
         return
-    every = list(found)
+    every = [sample for sample in found if _elements(sample) <= LARGE]
     step = max(len(every) / limit, 1.0)
     yield from (every[int(n * step)] for n in range(min(limit, len(every))))
+
+
+def _elements(sample: Any) -> int:
+    """Elements of the largest tensor among a sample's arguments."""
+    import torch
+
+    tensors = [sample.input, *sample.args, *sample.kwargs.values()]
+    return max((item.numel() for item in tensors if isinstance(item, torch.Tensor)), default=0)
 
 
 def compare(op: Any, dtype: str, limit: int | None = None) -> Outcome:

@@ -49,6 +49,8 @@ def to_treadle(item: Any, leaves: list[Any], memory: dict[Any, Any] | None = Non
     if isinstance(item, slice):
         ends = (item.start, item.stop, item.step)
         return slice(*(to_treadle(part, leaves, memory) for part in ends))
+    if isinstance(item, torch.nn.PairwiseDistance):
+        return treadle.nn.PairwiseDistance(item.norm, item.eps, item.keepdim)
     if callable(item) and (getattr(item, "__module__", None) or "").startswith("torch"):
         return translate(item)
     if isinstance(item, (torch.layout, torch.memory_format)):
