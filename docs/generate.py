@@ -123,7 +123,8 @@ def outputs() -> dict[Path, str]:
 
 def stub_path(module: ModuleType) -> Path:
     """Where the stub of a public module lies: beside its source."""
-    return Path(module.__file__ or "").with_suffix(".pyi")
+    package = Path(treadle.__file__).parent
+    return ROOT / "frontend" / Path(module.__file__ or "").relative_to(package).with_suffix(".pyi")
 
 
 def main() -> int:

@@ -95,12 +95,14 @@ def module_stub(module: ModuleType) -> str:
     imports: list[str] = []
     rest: list[str] = []
     source = inspect.getsource(module)
-    for name, item in sorted(vars(module).items()):
+    for name in sorted(dir(module)):
+        item = getattr(module, name)
         if name[0] == "_" and name != "__version__":
             continue
         if isinstance(item, ModuleType):
             parent, _, last = item.__name__.rpartition(".")
-            if re.search(rf"\b{name} as {name}\b", source) or module is not treadle:
+            named = re.search(rf'\b{name} as {name}\b|"{name}"', source)
+            if named or module is not treadle:
                 imports.append(f"from {parent} import {last} as {name}")
         elif isinstance(item, type):
             if item.__module__ == module.__name__:

@@ -4,14 +4,14 @@ This file only names what users import; every function lives in the module of it
 ``__all__`` says what it exports.
 """
 
+import importlib as _importlib
+
 from treadle import (
     autograd as autograd,
     backends as backends,
     cuda as cuda,
-    distributions as distributions,
     fft as fft,
     linalg as linalg,
-    masked as masked,
     nn as nn,
     optim as optim,
     random as random,
@@ -106,6 +106,20 @@ from treadle.storages import (
 from treadle.tensor import Tensor as Tensor
 from treadle.utils import dlpack as _dlpack  # noqa: F401  # is utils.dlpack
 from treadle.version import __version__ as __version__
+
+# Parts that many programs never touch: imported when they are first named.
+_LAZY = ("distributions", "masked")
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        return _importlib.import_module(f"treadle.{name}")
+    raise AttributeError(f"module 'treadle' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
+
 
 table.install()
 subclasses.install()

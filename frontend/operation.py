@@ -398,7 +398,9 @@ def operation(
             out = kwargs.pop("out", None)
             named = {NUMPY_NAMES.get(name, name): item for name, item in kwargs.items()}
             results = dispatch(row, args, named)
-            return results if out is None else write_out(results, out, args)
+            if out is None:
+                return results
+            return write_out(results, out, args, body.__name__.strip("_"))
 
         function: Any = call
         function.operation = row

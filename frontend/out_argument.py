@@ -8,8 +8,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from treadle.ir.types import int64
 from treadle.memory_overlap import refuse_overlap
-from treadle.promotion import scalar_name
+from treadle.promotion import cpp_name, scalar_name
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 
@@ -39,7 +40,7 @@ def accepts_out(function: F) -> F:
         except AttributeError:
             refuse_other_than_tensor(function, args)
             raise
-        return results if out is None else write_out(results, out, args)
+        return results if out is None else write_out(results, out, args, function.__name__)
 
     return call  # type: ignore[return-value]
 
@@ -70,22 +71,30 @@ def refuse_other_than_tensor(function: Callable[..., Any], args: tuple[Any, ...]
         ) from None
 
 
-def write_out(results: Any, out: Any, arguments: Any = ()) -> Any:
-    """Makes results the contents of ``out``, which is returned (in the results' named tuple)."""
+def write_out(results: Any, out: Any, arguments: Any = (), name: str = "") -> Any:
+    """Makes results the contents of ``out``, which is returned (in the results' named tuple).
+
+    ``name`` is the function's, for errors.
+    """
     if isinstance(results, Tensor):
         if not isinstance(out, Tensor):
             raise TypeError(f"argument 'out' must be Tensor, not {type(out).__name__}")
-        _write(results, out, arguments)
+        _write(results, out, arguments, name)
         return out
     if not isinstance(out, (tuple, list)) or len(out) != len(results):
         raise TypeError(f"argument 'out' must be tuple of {len(results)} Tensors")
-    for result, target in zip(results, out, strict=True):
-        _write(result, target, arguments)
+    for number, (result, target) in enumerate(zip(results, out, strict=True)):
+        if number and result.dtype is int64 and target.dtype is not int64:
+            raise RuntimeError(
+                f"Expected out tensor to have dtype long int, but got {cpp_name(target.dtype)} "
+                "instead"
+            )
+        _write(result, target, arguments, name)
     return type(results)(*out) if hasattr(results, "_fields") else tuple(out)
 
 
-def _write(result: Tensor, out: Tensor, arguments: Any) -> None:
-    _check(result, out)
+def _write(result: Tensor, out: Tensor, arguments: Any, name: str) -> None:
+    _check(result, out, name)
     refuse_overlap(out, _tensors(arguments), same=out.shape == result.shape)
     if tuple(out.shape) != tuple(result.shape):
         if out.shape.numel():
@@ -108,11 +117,11 @@ def _write(result: Tensor, out: Tensor, arguments: Any) -> None:
         recorder.grad_enabled = enabled
 
 
-def _check(result: Tensor, out: Tensor) -> None:
+def _check(result: Tensor, out: Tensor, name: str) -> None:
     if recorder.grad_enabled and (result.requires_grad or out.requires_grad):
         raise RuntimeError(
-            "functions with out=... arguments don't support automatic differentiation, but one of "
-            "the arguments requires grad."
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
         )
     if _CATEGORY[result.dtype.kind] > _CATEGORY[out.dtype.kind]:
         raise RuntimeError(

@@ -16,7 +16,6 @@ import numpy as np
 import treadle.codegen
 import treadle.ir
 import treadle.runtime
-from treadle.codegen import program as assembler
 from treadle.codegen.artifact import Artifact
 from treadle.codegen.target import Target
 from treadle.ir.complex_values.pairs import with_pairs
@@ -24,7 +23,6 @@ from treadle.ir.errors import PassError
 from treadle.ir.graph import Graph
 from treadle.ir.interpreter import interpret
 from treadle.ir.pass_check import same
-from treadle.ir.pass_manager import DEFAULT_PIPELINE, PassManager, parse_pipeline
 from treadle.ir.printer import print_graph
 from treadle.ir.value import Array, LoopClass, Value, topological
 from treadle.runtime import cpu, disk_cache, jit
@@ -71,14 +69,12 @@ def target() -> Target:
     )
 
 
-def optimize(graph: Graph, pipeline: str = DEFAULT_PIPELINE) -> Graph:
-    """The graph after the passes of a pipeline."""
-    return PassManager(parse_pipeline(pipeline)).run(graph)[0]
-
-
 def build(graph: Graph) -> Artifact:
     """The machine-independent text of a program for this machine."""
-    return assembler.assemble(optimize(graph), target(), graph.name)
+    # Passes and code generation take time to import, and none where programs are on disk.
+    from treadle import compiler  # noqa: PLC0415
+
+    return compiler.build(graph, target())
 
 
 def load(graph: Graph) -> cpu.LoadedProgram:

@@ -104,7 +104,7 @@ def _type_fault(value: Value) -> str:
 
 
 def _verify_places(graph: Graph, numbers: Mapping[Value, int]) -> None:
-    """Each planned result has a place that exists, and no output has two."""
+    """Each planned result has a place that exists, and an output one result or a chain of them."""
     owners: dict[int, Value] = {}
     for value in numbers:
         if value.op is not KERNEL or not value.attrs[1]:
@@ -115,12 +115,24 @@ def _verify_places(graph: Graph, numbers: Mapping[Value, int]) -> None:
             raise _error(graph, value, numbers, reason)
         for place in memory:
             reason = _place_fault(place, graph)
-            if not reason and place.kind == "output" and place.number in owners:
+            owner = owners.get(place.number) if place.kind == "output" else None
+            if not reason and owner is not None and owner not in _kernels_read(value):
                 reason = f"output {place.number} already belongs to another result"
             if reason:
                 raise _error(graph, value, numbers, reason)
             if place.kind == "output":
                 owners[place.number] = value
+
+
+def _kernels_read(kernel: Value) -> list[Value]:
+    """Kernels whose results a kernel reads, and may replace where they lie."""
+    found = []
+    for operand in kernel.inputs:
+        while operand.op.name == "reshape":
+            operand = operand.inputs[0]
+        if operand.op is ITEM:
+            found.append(operand.inputs[0])
+    return found
 
 
 def _place_fault(place: object, graph: Graph) -> str:

@@ -5,6 +5,7 @@ Partial sums are shared; vectors appear only where an expression differs between
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 
@@ -307,6 +308,7 @@ class Indices:
 
     def _condition(self, bound: Bound) -> bool | Value:
         bound = Bound(self.resolve(bound.index), bound.low, bound.high, bound.step)
+        bound = self._without_lane(bound)
         index = bound.index
         least, greatest = index.bounds()
         if bound.always():
@@ -326,6 +328,17 @@ class Indices:
             self.depth(index),
             lambda depth: self._compare(bound, depth),
         )
+
+    def _without_lane(self, bound: Bound) -> Bound:
+        """The condition on the first lane, where it begins and ends to hold for whole vectors."""
+        index, lane = bound.index, self._code.lane
+        if lane is None or bound.step != 1 or index.coefficient(lane) != 1:
+            return bound
+        rest = tuple(term for term in index.terms if term[0] != lane)
+        edges = index.constant - bound.low, index.constant - bound.high
+        if not rest or math.gcd(*edges, *(factor for _, factor in rest)) % self._code.lanes:
+            return bound
+        return Bound(Index(rest, index.constant), bound.low, bound.high)
 
     def _constant_mask(self, bound: Bound, factor: int) -> bool | Value:
         """A condition on the lane alone; lanes that do not run are off."""

@@ -5,12 +5,15 @@ Lanes run along the axis where they cost least; outer axes become tasks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from treadle.codegen.element import Elements
 from treadle.codegen.loops import (
     Const,
     Expression,
+    Holds,
     Load,
     LoopKind,
     Read,
@@ -47,6 +50,7 @@ from treadle.ir.types import DType, element_count
 
 _RUN = 16  # elements of a cache line
 _CACHED = 256  # lines that stay in the first cache
+_PARTS = 8  # pieces that an axis is cut into at most
 _SMALL_BODY = 8  # additions a vector step: below, loop overhead shows and steps are unrolled
 
 
@@ -157,6 +161,8 @@ def _nest(
     far = tiled is not None
     unroll = UNROLL if small and not far and lane.extent >= 2 * UNROLL * names.lanes else 1
     count, tail = strips(lane.extent, names.lanes, unroll)
+    extents = [-(-axis.extent // _RUN) if axis is tiled else axis.extent for axis in outer]
+    parts = _parts(lane, names.lanes, nodes) if math.prod(extents) >= wanted else []
 
     def strip_at(at: Sequence[Index], start: Index, strip: Strip) -> Statements:
         position = dict(zip(outer, at, strict=True))
@@ -178,5 +184,47 @@ def _nest(
     def rest(at: list[Index]) -> Statements:
         return strip_at(at, constant(count * unroll * names.lanes), tail) if tail.slots else ()
 
-    extents = [-(-axis.extent // _RUN) if axis is tiled else axis.extent for axis in outer]
+    def in_parts(at: list[Index]) -> Statements:
+        made: Statements = ()
+        for low, high in parts:
+            count, tail = strips(high - low, names.lanes, unroll)
+            number = names.var("i", max(count, 1))
+            start = variable(number) * (unroll * names.lanes) + low
+            whole = strip_at(at, start, Strip(unroll)) if count else ()
+            made += loop(number, LoopKind.SERIAL, whole)
+            if tail.slots:
+                made += strip_at(at, constant(low + count * unroll * names.lanes), tail)
+        return made
+
+    if len(parts) > 1:
+        return task_nest(names, extents, 0, wanted, main, in_parts)
     return task_nest(names, extents, count, wanted, main, rest)
+
+
+def _parts(lane: Var, lanes: int, nodes: Sequence[Expression]) -> list[tuple[int, int]]:
+    """The lane axis cut where guards begin or end to hold, if fewer loads are worth more vectors.
+
+    Inside a part every guard of the lane alone is decided: of a concatenation one operand is left.
+    """
+    edges: set[int] = set()
+    guarded = 0
+    for node in nodes:
+        if isinstance(node, (Load, Holds)):
+            found = {edge for bound in node.guard for edge in _edges(bound, lane)}
+            guarded += bool(found) and isinstance(node, Load)
+            edges |= found
+    parts = list(pairwise([0, *sorted(edges), lane.extent]))
+    if len(parts) > _PARTS:
+        return []
+    vectors = sum(-(-(high - low) // lanes) for low, high in parts)
+    return parts if vectors <= max(guarded, 1) * -(-lane.extent // lanes) else []
+
+
+def _edges(bound: Bound, lane: Var) -> Iterator[int]:
+    """Where along an axis a condition on it alone changes."""
+    factor, first = bound.index.coefficient(lane), bound.index.constant
+    if bound.step == 1 and len(bound.index.terms) == 1 and factor in (1, -1):
+        for limit in (bound.low, bound.high):
+            edge = limit - first if factor == 1 else first - limit + 1
+            if 0 < edge < lane.extent:
+                yield edge

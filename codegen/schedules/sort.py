@@ -147,7 +147,8 @@ class _Rows:
             raise CompilationError(
                 f"rows of {self.length} elements are sorted in blocks: run split-sorts"
             )
-        scratch = [names.scratch_buffer("runs", dtype, size) for _ in range(2)]
+        needed = 1 if size <= 2 * _RUN else 2  # a single pass merges into the result
+        scratch = [names.scratch_buffer("runs", dtype, size) for _ in range(needed)]
         memories = [_Memory(buffer, constant(0), size) for buffer in scratch]
 
         def row(at: list[Index]) -> Statements:

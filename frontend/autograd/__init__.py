@@ -3,7 +3,7 @@
 ``backward`` and ``grad`` run the graph; ``Function`` adds operations of one's own.
 """
 
-from treadle.autograd import graph
+from treadle.autograd import functional, graph
 from treadle.autograd.differentiate import backward, grad
 from treadle.autograd.function import Function
 from treadle.autograd.grad_mode import (
@@ -20,6 +20,7 @@ __all__ = [
     "Variable",
     "backward",
     "enable_grad",
+    "functional",
     "grad",
     "graph",
     "inference_mode",

@@ -162,20 +162,27 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     run = Backward(create_graph, retain, wanted)
     run.run(roots)
-    results: list[Tensor | None] = []
-    for number, tensor in enumerate(wanted):
-        found = run.captured.get(target_of(tensor))
-        if found is None and materialize_grads:
-            found = zeros_like(tensor.detach())
-        elif found is None and not allow_unused:
-            raise RuntimeError(
-                f"The differentiated Tensor at index {number} appears to not have been used in "
-                "the graph. Set allow_unused=True if this is the desired behavior."
-            )
-        if found is not None and not isinstance(found, Tensor):
-            found = new_tensor(found, recorder.segment)
-        results.append(found)
-    return tuple(results)
+    return tuple(
+        _captured(run, tensor, number, bool(allow_unused), materialize_grads)
+        for number, tensor in enumerate(wanted)
+    )
+
+
+def _captured(
+    run: Backward, tensor: Tensor, number: int, allow_unused: bool, materialize: bool
+) -> Tensor | None:
+    """The gradient that reached an input."""
+    found = run.captured.get(target_of(tensor))
+    if found is None and materialize:
+        return zeros_like(tensor.detach())
+    if found is None and not allow_unused:
+        raise RuntimeError(
+            f"The differentiated Tensor at index {number} appears to not have been used in "
+            "the graph. Set allow_unused=True if this is the desired behavior."
+        )
+    if found is None or isinstance(found, Tensor):
+        return found
+    return new_tensor(found, recorder.segment)
 
 
 def _batched(

@@ -144,9 +144,11 @@ def _converted(flat: list[Any], dtype: DType) -> npt.NDArray[Any]:
         value = int(number)
         if not -(1 << 63) <= value < 1 << 63:
             raise ValueError("Overflow when unpacking long long")
-        if not limits.min <= value <= limits.max:
+        # Negative integers wrap around in unsigned dtypes.
+        least = -limits.max if dtype.kind == "u" and value == number else limits.min
+        if not least <= value <= limits.max:
             raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
-        whole.append(value)
+        whole.append(value if limits.min else value % (int(limits.max) + 1))
     return np.array(whole, dtype.numpy)
 
 

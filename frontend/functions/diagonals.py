@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from treadle.functions import movement, slicing
+from treadle.functions import movement, slicing, striding
 from treadle.functions.axes import axis_of
 from treadle.ir import build as b
 from treadle.ir.types import int64
@@ -12,7 +12,7 @@ from treadle.out_argument import accepts_out, takes_tensor
 from treadle.tensor import Tensor
 
 __all__ = ["diag", "diag_embed", "diagflat", "trace"]
-METHODS = "diag diag_embed diagflat trace"
+METHODS = "diag diag_embed diagflat fill_diagonal_ trace"
 
 
 @operation("DiagEmbedBackward0")
@@ -75,3 +75,23 @@ def trace(input: Value) -> Value:
         return b.constant(0, x.dtype, x.type.device)
     flat = b.reshape(x, (rows * columns,))
     return b.sum(b.slice(flat, (0,), ((count - 1) * (columns + 1) + 1,), (columns + 1,)))
+
+
+def fill_diagonal_(input: Tensor, fill_value: float, wrap: bool = False) -> Tensor:
+    """Fills the main diagonal, all of whose indices are equal, in place.
+
+    With ``wrap`` the diagonal of a tall matrix starts again after every square of it.
+    """
+    shape, rank = tuple(input.shape), input.ndim
+    if rank < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if rank > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    step, offset = sum(input.stride()), input.storage_offset()
+    count = min(shape)
+    striding.as_strided(input, (count,), (step,), offset).fill_(fill_value)
+    if wrap and rank == 2 and shape[0] > shape[1] + 1:
+        first = (shape[1] + 1) * input.stride(0)
+        rest = -(-(shape[0] * shape[1] - (shape[1] + 1) * shape[1]) // (shape[1] + 1))
+        striding.as_strided(input, (rest,), (step,), offset + first).fill_(fill_value)
+    return input

@@ -17,7 +17,7 @@ from treadle.out_argument import accepts_out
 from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
 
-__all__ = ["dist", "norm", "renorm"]
+__all__ = ["dist", "frobenius_norm", "norm", "norm_except_dim", "nuclear_norm", "renorm"]
 METHODS = "dist norm renorm"
 INPLACE = "renorm"
 
@@ -148,3 +148,30 @@ def _renormed_size(x: Value, p: float, axes: tuple[int, ...]) -> Value:
     safe = b.select(zero, 1.0, total)
     root = safe if p == 1.0 else b.sqrt(safe) if p == 2.0 else b.pow(safe, 1.0 / p)
     return b.select(zero, 0.0, root)
+
+
+@accepts_out
+def frobenius_norm(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The root of the sum of squares over one or two axes, or over all."""
+    axes = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(axes) > 2:
+        raise RuntimeError(
+            f"Expected at most 2 dimensions, but got {len(axes)} dimensions instead."
+        )
+    return norm(input, "fro", axes or None, keepdim)
+
+
+@accepts_out
+def nuclear_norm(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The sum of the singular values of matrices, whose two axes may be named."""
+    return norm(input, "nuc", tuple(dim) or None, keepdim)
+
+
+@accepts_out
+def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
+    """The norm of each slice of an axis, shaped to divide by; -1 takes the norm of all."""
+    if dim == -1:
+        return norm(v, float(pow))
+    axis = axis_of(dim, v.ndim)
+    others = tuple(at for at in range(v.ndim) if at != axis)
+    return norm(v, float(pow), others, True)

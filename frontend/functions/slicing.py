@@ -221,9 +221,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     return _split(tensor, _split_layouts(tensor._layout, axis, sizes), axis, sizes)
 
 
-def split_method(
-    input: Tensor, split_size: Any, dim: int = 0
-) -> tuple[Tensor, ...]:
+def split_method(input: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """``split`` as the method, whose argument has another name."""
     return split(input, split_size, dim)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from treadle.functions import movement, slicing, striding
+from treadle.functions import complex_numbers, movement, slicing, striding
 from treadle.ir.types import DType
 from treadle.out_argument import accepts_out
 from treadle.tensor import Tensor
@@ -14,7 +14,7 @@ __all__ = [
     "alias_copy", "as_strided_copy", "detach_copy", "diagonal_copy", "expand_copy",
     "permute_copy", "select_copy", "slice_copy", "split_copy", "split_with_sizes_copy",
     "squeeze_copy", "t_copy", "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy",
-    "view_copy",
+    "view_as_complex_copy", "view_as_real_copy", "view_copy",
 ]  # fmt: skip
 
 
@@ -56,4 +56,6 @@ transpose_copy = _copy_of("transpose", movement.transpose)
 unbind_copy = _copy_of("unbind", slicing.unbind)
 unfold_copy = _copy_of("unfold", slicing.unfold)
 unsqueeze_copy = _copy_of("unsqueeze", movement.unsqueeze)
+view_as_complex_copy = _copy_of("view_as_complex", complex_numbers.view_as_complex)
+view_as_real_copy = _copy_of("view_as_real", complex_numbers.view_as_real)
 view_copy = _copy_of("view", _view)

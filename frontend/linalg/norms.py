@@ -164,7 +164,9 @@ def norm(
     if isinstance(ord, str):
         dims = dim if dim is not None else tuple(range(input.ndim))
         return matrix_norm(input, ord, dims, keepdim, dtype=dtype)
-    if ord is not None and ((dim is not None and len(dims) == 2) or (dim is None and input.ndim == 2)):
+    if ord is not None and (
+        (dim is not None and len(dims) == 2) or (dim is None and input.ndim == 2)
+    ):
         return matrix_norm(input, ord, (0, 1) if dim is None else dims, keepdim, dtype=dtype)
     return vector_norm(input, 2 if ord is None else ord, dim, keepdim, dtype=dtype)
 

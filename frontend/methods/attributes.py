@@ -20,12 +20,12 @@ from treadle.views import View
 __all__ = ["is_complex", "is_floating_point"]
 METHODS = (
     "dim ndimension numel nelement element_size is_floating_point is_complex is_signed "
-    "is_set_to is_inference is_pinned is_shared share_memory_ pin_memory get_device "
-    "storage untyped_storage new apply_ map_ set_ _is_view as_subclass"
+    "dim_order is_distributed is_set_to is_inference is_pinned is_shared share_memory_ pin_memory "
+    "get_device storage untyped_storage new apply_ map_ set_ _is_view as_subclass"
 )
 PROPERTIES = (
     "itemsize nbytes is_cuda is_cpu is_meta is_sparse is_quantized is_mps is_xpu is_mkldnn "
-    "is_nested layout"
+    "is_nested is_sparse_csr is_ipu is_maia is_mtia is_vulkan is_xla layout"
 )
 
 
@@ -98,11 +98,19 @@ def _never(self: Tensor) -> bool:
 
 
 is_meta = is_sparse = is_quantized = is_mps = is_xpu = is_mkldnn = is_nested = _never
+is_sparse_csr = is_ipu = is_maia = is_mtia = is_vulkan = is_xla = _never
+is_distributed = _never
 
 
 def layout(self: Tensor) -> layouts.layout:
     """How elements are stored: strided."""
     return layouts.strided
+
+
+def dim_order(self: Tensor) -> tuple[int, ...]:
+    """The axes from the one of the greatest step to the one of the least."""
+    stride = self.stride()
+    return tuple(sorted(range(self.ndim), key=lambda axis: -stride[axis]))
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +65,12 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         device_of(given["device"])
     result = self
     if dtype is not None and dtype is not self.dtype:
+        if self.dtype.is_complex and dtype.kind in "iuf":
+            warnings.warn(
+                "Casting complex values to real discards the imaginary part",
+                UserWarning,
+                stacklevel=2,
+            )
         result = pointwise.convert(self, dtype)
     elif given.get("copy"):
         result = pointwise.clone(self)

@@ -31,6 +31,7 @@ from treadle.ir.index import (
     Var,
     constant,
     dynamic,
+    substitute,
     variable,
 )
 from treadle.ir.types import DType, Scalar, bool_, float16, float32, float64, int32, int64, uint8
@@ -282,3 +283,38 @@ def test_a_variable_of_no_loop_around_is_refused() -> None:
     body = (Store(y, constant(0), Load(x, L)),)
     with pytest.raises(ValueError, match="loop variable lane is used outside its loop"):
         emit_kernel(Kernel("stray", (x, y), 1, body), AVX2)
+
+
+@pytest.mark.parametrize("index", [7 - L, R * 8 + 7 - L], ids=["same", "moving"])
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@pytest.mark.parametrize("lanes", [8, 5])
+def test_backward_loads_with_and_without_guards(
+    run: Run, dtype: DType, index: Index, lanes: int
+) -> None:
+    lane = Var("lane", lanes)
+    moved = substitute(index, {LANE: variable(lane)})
+    check_load(run, moved, 48, dtype, lane=lane)
+    check_load(run, moved, 48, dtype, (Bound(moved, 2, 45),), 1, lane=lane)
+    check_load(run, moved - 4, 40, dtype, (Bound(moved - 4, 0, 40), Bound(R, 1, 5)), 1, lane=lane)
+
+
+def test_a_guard_that_changes_between_vectors_alone_needs_no_mask(run: Run) -> None:
+    text = check_load(run, R * 8 + L - 16, 16, guard=(Bound(R * 8 + L - 16, 0, 16),))
+    assert "masked.load" not in text
+    assert "masked.load" in check_load(run, R * 8 + L - 15, 16, guard=(Bound(R * 8 + L - 15, 0, 16),))
+
+
+def test_positions_from_data_move_with_an_unrolled_loop(run: Run) -> None:
+    # What an unrolled step computed from data must not be taken for the next step's.
+    index, x, y = Buffer("index", int64, 48), Buffer("x", float32, 64), Buffer("y", float32, 48)
+    masked = Apply("and", (Load(index, R * 8 + L), Const(63, int64)), int64)
+    for wanted in (masked, Load(index, R * 8)):
+        lane = 0 if wanted is masked else L
+        load = Load(x, dynamic(wanted, 0, 56) + lane, (Bound(dynamic(wanted, 0, 56), 0, 50),))
+        body = nest(LANE, (Store(y, R * 8 + L, load),), UNROLL)
+        positions = np.arange(48, dtype=np.int64) * 5 % 53
+        values, found = np.arange(64, dtype=np.float32), np.zeros(48, np.float32)
+        run(Kernel("gather", (index, x, y), 1, body), positions, values, found)
+        at = positions if wanted is masked else np.repeat(positions[::8], 8)
+        moved = at if wanted is masked else at + np.tile(np.arange(8), 6)
+        np.testing.assert_array_equal(found, np.where(at < 50, moved, 0).astype(np.float32))

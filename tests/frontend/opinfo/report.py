@@ -56,7 +56,8 @@ def main() -> None:
         for text in failures if options.verbose else failures[:3]:
             print(f"       {text}")
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=0, sort_keys=True) + "\n")
+        rows = [f"{json.dumps(name)}: {json.dumps(figures[name])}" for name in sorted(figures)]
+        options.json.write_text("{\n" + ",\n".join(rows) + "\n}\n")
     for kind, count in totals.items():
         if count.total:
             print(f"{kind}: {count.agreed}/{count.total} = {count.agreed / count.total:.2%}")
