@@ -115,8 +115,8 @@ def _verify_places(graph: Graph, numbers: Mapping[Value, int]) -> None:
             raise _error(graph, value, numbers, reason)
         for place in memory:
             reason = _place_fault(place, graph)
-            owner = owners.get(place.number) if place.kind == "output" else None
-            if not reason and owner is not None and owner not in _kernels_read(value):
+            taken = not reason and place.kind == "output" and place.number in owners
+            if taken and owners[place.number] not in _kernels_read(value):
                 reason = f"output {place.number} already belongs to another result"
             if reason:
                 raise _error(graph, value, numbers, reason)

@@ -6,6 +6,7 @@ Losses and weights after some steps are compared with PyTorch's.
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -315,3 +316,72 @@ def test_a_write_whose_place_changes_every_step_stops_compiling(
     compiled = [count for _runs, count in runs_and_compilations(step, 12)]
     assert sum(compiled[6:]) == 0
     np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def _with_dropout() -> Callable[[], Any]:
+    x = treadle.ones(64, 32)
+    return lambda: treadle.nn.functional.dropout(x, 0.5).sum().item()
+
+
+def _with_draws() -> Callable[[], Any]:
+    weights = treadle.rand(8, 20)
+    return lambda: treadle.multinomial(weights, 3).sum().item()
+
+
+def _with_running_statistics() -> Callable[[], Any]:
+    network = treadle.nn.BatchNorm1d(6)
+    x = treadle.randn(16, 6)
+    return lambda: network(x).pow(2).mean().backward()
+
+
+def _with_embedding() -> Callable[[], Any]:
+    table = treadle.nn.Embedding(50, 8)
+    optimizer = treadle.optim.SGD(table.parameters(), lr=0.1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        table(treadle.randint(0, 50, (4, 7))).pow(2).sum().backward()
+        optimizer.step()
+
+    return step
+
+
+def _with_index_assignment() -> Callable[[], Any]:
+    table, numbers = treadle.zeros(400, 3), itertools.count()
+
+    def step() -> None:
+        table[next(numbers)] = treadle.ones(3)
+        table.sum().item()
+
+    return step
+
+
+def _with_sort() -> Callable[[], Any]:
+    x = treadle.randn(20, 30)
+
+    def step() -> None:
+        x.add_(treadle.sort(x, 1).values)
+        x.sub_(x.mean())
+        treadle.topk(x, 3).values.sum().item()
+
+    return step
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        _with_dropout, _with_draws, _with_running_statistics, _with_embedding,
+        _with_index_assignment, _with_sort,
+    ],
+    ids=lambda build: build.__name__.removeprefix("_with_"),
+)  # fmt: skip
+def test_a_loop_stops_compiling_and_holds_its_memory(build: Callable[[], Any]) -> None:
+    step = build()
+    for _ in range(10):
+        step()
+    gc.collect()
+    held = memory_statistics().live_bytes
+    steps = runs_and_compilations(step, 150)
+    assert not any(built for _, built in steps), steps
+    gc.collect()
+    assert memory_statistics().live_bytes == held
