@@ -119,9 +119,7 @@ ELEMENT_FUNCTIONS = (
         lambda t, x, y: t.nn.functional.smooth_l1_loss(x, y),
         (ONE, ONE),
     ),
-    Case(
-        "one_hot", lambda t, y: t.nn.functional.one_hot(y, 1000), (_whole(1000, 4096),), False
-    ),
+    Case("one_hot", lambda t, y: t.nn.functional.one_hot(y, 1000), (_whole(1000, 4096),), False),
 )
 
 IMAGE_FUNCTIONS = (
@@ -163,9 +161,7 @@ IMAGE_FUNCTIONS = (
         lambda t, x: t.nn.functional.pad(x, (2, 2, 2, 2), mode="reflect"),
         (IMAGES,),
     ),
-    Case(
-        "unfold", lambda t, x: t.nn.functional.unfold(x, 3, padding=1), ((8, 32, 32, 32),)
-    ),
+    Case("unfold", lambda t, x: t.nn.functional.unfold(x, 3, padding=1), ((8, 32, 32, 32),)),
     Case(
         "grid_sample",
         lambda t, x, g: t.nn.functional.grid_sample(x, g, align_corners=False),
@@ -315,7 +311,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    print(f"{'function':33} {'treadle':>9} {'torch us':>9} {'ratio':>8} {'kern.':>5} {'compile s':>9}")
+    print(
+        f"{'function':33} {'treadle':>9} {'torch us':>9} {'ratio':>8} {'kern.':>5} {'compile s':>9}"
+    )
     for case in CASES:
         if re.search(arguments.pattern, case.name):
             compare(case, arguments.repeats)

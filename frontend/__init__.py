@@ -124,4 +124,3 @@ def __dir__() -> list[str]:
 table.install()
 subclasses.install()
 globals().update(table.in_place_functions())
-

@@ -329,18 +329,27 @@ def _with_draws() -> Callable[[], Any]:
 
 
 def _with_running_statistics() -> Callable[[], Any]:
-    network = treadle.nn.BatchNorm1d(6)
+    mean, var, weight = treadle.zeros(6), treadle.ones(6), treadle.ones(6, requires_grad=True)
+    optimizer = treadle.optim.SGD([weight], lr=0.1)
     x = treadle.randn(16, 6)
-    return lambda: network(x).pow(2).mean().backward()
-
-
-def _with_embedding() -> Callable[[], Any]:
-    table = treadle.nn.Embedding(50, 8)
-    optimizer = treadle.optim.SGD(table.parameters(), lr=0.1)
 
     def step() -> None:
         optimizer.zero_grad()
-        table(treadle.randint(0, 50, (4, 7))).pow(2).sum().backward()
+        found = treadle.nn.functional.batch_norm(x, mean, var, weight, training=True)
+        found.pow(2).mean().backward()
+        optimizer.step()
+
+    return step
+
+
+def _with_embedding() -> Callable[[], Any]:
+    table = treadle.randn(50, 8, requires_grad=True)
+    optimizer = treadle.optim.SGD([table], lr=0.1)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        words = treadle.randint(0, 50, (4, 7))
+        treadle.nn.functional.embedding(words, table).pow(2).sum().backward()
         optimizer.step()
 
     return step
