@@ -277,8 +277,8 @@ def _seen(array: npt.NDArray[Any], view: View) -> npt.NDArray[Any]:
     """The elements of a view of a storage's array."""
     flat = array.reshape(-1)
     if isinstance(view, TypedView):
-        flat = flat[: len(flat) - len(flat) % 2] if view.dtype.is_complex else flat
-        flat = flat.view(view.dtype.numpy)
+        fitting = flat.nbytes - flat.nbytes % view.dtype.itemsize
+        flat = flat[: fitting // flat.itemsize].view(view.dtype.numpy)
     steps = tuple(step * flat.itemsize for step in view.stride)
     return np.lib.stride_tricks.as_strided(flat[view.offset :], view.size, steps)
 

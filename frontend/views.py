@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from treadle.ir import build
+from treadle.ir.bits import reinterpret
 from treadle.ir.types import DType, Shape, contiguous_strides, element_count, int64
 from treadle.ir.value import Value
 
@@ -50,7 +51,7 @@ class View(NamedTuple):
 class TypedView(View):
     """A view under another element type than its storage's, in numbers of such elements.
 
-    The parts of a complex storage's elements, or pairs of a real storage's as complex elements.
+    Parts of complex elements, pairs of real ones as complex elements, or the same bits.
     """
 
     dtype: DType
@@ -95,8 +96,9 @@ def read(base: Value, view: View) -> Value:
     """The elements of a view as a value over the contents of its storage."""
     if isinstance(view, TypedView):
         if view.dtype.is_complex:
-            return build.view_as_complex(read(base, pairs(view)))
-        return read(build.view_as_real(base), View(*view))
+            parts = under(pairs(view), view.dtype.to_real(), base.dtype)
+            return build.view_as_complex(read(base, parts))
+        return read(_seen_as(_reals(base), view.dtype), View(*view))
     if view.size == base.shape and view == whole(base.shape):
         return base
     count = element_count(view.size)
@@ -108,6 +110,31 @@ def read(base: Value, view: View) -> Value:
         inverse = tuple(order.index(axis) for axis in range(len(order)))
         return build.permute(build.reshape(base, sorted_shape), inverse)
     return build.as_strided(base, view.size, view.stride, view.offset)
+
+
+def _reals(base: Value) -> Value:
+    """The contents of a storage with the parts of complex elements as elements."""
+    return build.view_as_real(base) if base.dtype.is_complex else base
+
+
+def _seen_as(base: Value, dtype: DType) -> Value:
+    """The contents of a storage as elements of another type, as many as there are whole ones."""
+    if base.dtype is dtype:
+        return base
+    count, ratio = base.type.numel, max(dtype.itemsize // base.dtype.itemsize, 1)
+    flat = build.reshape(base, (count,))
+    return reinterpret(build.slice(flat, (0,), (count - count % ratio,)), dtype)
+
+
+def _seen_as_before(changed: Value, base: Value) -> Value:
+    """Contents that were seen as another type, again as the storage has them."""
+    if changed.dtype is base.dtype:
+        return changed
+    count = base.type.numel
+    flat = reinterpret(changed, base.dtype)
+    rest = build.slice(build.reshape(base, (count,)), (flat.type.numel,), (count,))
+    whole_again = build.concat([flat, rest], 0) if rest.type.numel else flat
+    return build.reshape(whole_again, base.shape)
 
 
 def _as_permutation(view: View) -> tuple[tuple[int, ...], Shape] | None:
@@ -122,8 +149,12 @@ def write(base: Value, part: Value, view: View) -> Value:
     """The contents of a storage with the elements of a view replaced."""
     if isinstance(view, TypedView):
         if view.dtype.is_complex:
-            return write(base, build.view_as_real(part), pairs(view))
-        return build.view_as_complex(write(build.view_as_real(base), part, View(*view)))
+            parts = under(pairs(view), view.dtype.to_real(), base.dtype)
+            return write(base, build.view_as_real(part), parts)
+        reals = _reals(base)
+        changed = write(_seen_as(reals, view.dtype), part, View(*view))
+        restored = _seen_as_before(changed, reals)
+        return build.view_as_complex(restored) if base.dtype.is_complex else restored
     if element_count(view.size) == base.type.numel and view.offset == 0 and view.is_contiguous():
         return build.reshape(part, base.shape)
     return build.view_update(base, part, view.size, view.stride, view.offset)

@@ -1,100 +1,60 @@
-"""``view(dtype)``: the bits of elements read as another type, which may be wider or narrower.
-
-The result is a copy, since a storage has one element type.
-"""
+"""``view(dtype)``: the same memory seen as elements of another type, wider or narrower."""
 
 from __future__ import annotations
 
-from treadle.ir import build as b
-from treadle.ir.types import DType, bool_, int8, int16, int32, int64
-from treadle.ir.value import Value
-from treadle.operation import operation
+from treadle.functions.aliasing import view_operation
+from treadle.ir.bits import reinterpret
+from treadle.ir.types import DType
 from treadle.promotion import scalar_name
 from treadle.tensor import Tensor
+from treadle.views import TypedView, View
 
-_INTEGERS = {1: int8, 2: int16, 4: int32, 8: int64}
-
-
-def _integer_bits(x: Value) -> Value:
-    """The elements as signed integers of their size."""
-    if x.dtype is bool_:
-        return b.cast(x, int8)
-    wanted = _INTEGERS[x.dtype.itemsize]
-    return x if x.dtype is wanted else b.bitcast(x, wanted)
-
-
-def _from_bits(x: Value, dtype: DType) -> Value:
-    if dtype is bool_:
-        return b.ne(x, 0)
-    return x if x.dtype is dtype else b.bitcast(x, dtype)
-
-
-def _split(x: Value, size: int) -> Value:
-    """Each integer as several of ``size`` bytes, the low ones first, along a new last axis."""
-    narrow = _INTEGERS[size]
-    count = x.dtype.itemsize // size
-    # Casts between integers keep the low bits.
-    parts = [b.cast(_low_bits(b.shift_right(x, 8 * size * n), size), narrow) for n in range(count)]
-    return b.concat([b.reshape(part, (*x.shape, 1)) for part in parts], x.ndim)
-
-
-def _low_bits(x: Value, size: int) -> Value:
-    """The low ``size`` bytes as a signed number, so that converting it loses nothing."""
-    unused = 8 * (x.dtype.itemsize - size)
-    return b.shift_right(b.shift_left(x, unused), unused)
-
-
-def _join(x: Value, dtype: DType) -> Value:
-    """Groups of integers along the last axis as one wider integer, the low ones first."""
-    count = dtype.itemsize // x.dtype.itemsize
-    wide = _INTEGERS[dtype.itemsize]
-    grouped = b.reshape(x, (*x.shape[:-1], x.shape[-1] // count, count))
-    bits = 8 * x.dtype.itemsize
-    total: Value | None = None
-    for n in range(count):
-        starts = (*(0,) * (grouped.ndim - 1), n)
-        part = b.reshape(b.slice(grouped, starts, (*grouped.shape[:-1], n + 1)), grouped.shape[:-1])
-        word = b.cast(part, wide)
-        if n < count - 1:
-            word = b.logical_and(word, (1 << bits) - 1)
-        word = b.shift_left(word, bits * n)
-        total = word if total is None else b.logical_or(total, word)
-    assert total is not None
-    return total
-
-
-@operation()
-def _reinterpreted(input: Value, dtype: DType) -> Value:
-    bits = _integer_bits(input)
-    have, want = input.dtype.itemsize, dtype.itemsize
-    if have == want:
-        return _from_bits(bits, dtype)
-    if have > want:
-        parts = _split(bits, want)
-        shape = (*input.shape[:-1], input.shape[-1] * (have // want))
-        return _from_bits(b.reshape(parts, shape), dtype)
-    return _from_bits(_join(bits, dtype), dtype)
+_reinterpreted = view_operation("")(reinterpret)
 
 
 def reinterpreted(input: Tensor, dtype: DType) -> Tensor:
-    """The bits of a tensor read as another dtype; the last axis grows or shrinks with its size."""
+    """The bits of a tensor read as another dtype; the last axis grows or shrinks with its size.
+
+    Raises RuntimeError in PyTorch's words where the memory does not lie as such elements do.
+    """
     have, want = input.dtype.itemsize, dtype.itemsize
     if input.dtype is dtype:
         return input.view(tuple(input.shape))
-    if have != want and not input.ndim:
+    size, stride, offset = input._layout
+    if have != want:
+        _check(input, dtype)
+    if have > want:
+        ratio = have // want
+        size, offset = (*size[:-1], size[-1] * ratio), offset * ratio
+        stride = (*(step * ratio for step in stride[:-1]), 1)
+    elif have < want:
+        ratio = want // have
+        size, offset = (*size[:-1], size[-1] // ratio), offset // ratio
+        stride = (*(step // ratio for step in stride[:-1]), 1)
+    return _reinterpreted(input, TypedView(View(size, stride, offset), dtype), dtype)
+
+
+def _check(input: Tensor, dtype: DType) -> None:
+    """Elements of another size must lie one after the other, and wider ones on their borders."""
+    size, stride, offset = input._layout
+    change = f"to view {scalar_name(input.dtype)} as {scalar_name(dtype)} (different element sizes)"
+    ratio = dtype.itemsize // input.dtype.itemsize
+    if not size:
+        raise RuntimeError(f"self.dim() cannot be 0 {change}")
+    if stride[-1] != 1:
+        raise RuntimeError(f"self.stride(-1) must be 1 {change}, but got {stride[-1]}")
+    if ratio <= 1:
+        return
+    if size[-1] % ratio:
         raise RuntimeError(
-            f"self.dim() cannot be 0 to view {scalar_name(input.dtype)} as {scalar_name(dtype)} "
-            "(different element sizes)"
+            f"self.size(-1) must be divisible by {ratio} {change}, but got {size[-1]}"
         )
-    if have != want and input.stride(-1) != 1:
+    if offset % ratio:
         raise RuntimeError(
-            f"self.stride(-1) must be 1 to view {scalar_name(input.dtype)} as {scalar_name(dtype)} "
-            f"(different element sizes), but got {input.stride(-1)}"
+            f"self.storage_offset() must be divisible by {ratio} {change}, but got {offset}"
         )
-    if have < want and input.shape[-1] % (want // have):
-        raise RuntimeError(
-            f"self.size(-1) must be divisible by {want // have} to view {scalar_name(input.dtype)} "
-            f"as {scalar_name(dtype)} (different element sizes), but got {input.shape[-1]}"
-        )
-    made: Tensor = _reinterpreted(input, dtype)
-    return made
+    for axis, step in enumerate(stride[:-1]):
+        if step % ratio:
+            raise RuntimeError(
+                f"self.stride({axis}) must be divisible by {ratio} {change}, but got {step}"
+            )
