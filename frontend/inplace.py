@@ -14,6 +14,7 @@ from treadle import views
 from treadle.autograd_graph.node import Node, edge_of, modified_view, node_class
 from treadle.autograd_graph.template import Signature
 from treadle.ir import build as b
+from treadle.ir.types import DType
 from treadle.ir.value import Value
 from treadle.memory_overlap import refuse_overlap
 from treadle.operation import Call, Function, Operation, finish
@@ -22,6 +23,9 @@ from treadle.promotion import CATEGORY, cpp_name, scalar_name
 from treadle.tensor import Tensor
 from treadle.tracer.segment import recorder
 from treadle.views import View
+
+# Writes through views: (operation, layout, dtype, whether the view is its first argument).
+_rows: dict[tuple[Operation, View, DType, bool], Operation] = {}
 
 
 def inplace(function: Function) -> Callable[..., Tensor]:
@@ -222,7 +226,9 @@ def _write_view(target: Tensor, call: Call, result: Value) -> None:
         part = b.cast(inner.body(*arguments, **kwargs), dtype)
         return views.write(whole, part, layout)
 
-    row = _copy_slices_row(inner, layout, first_is_target, copy_slices)
+    key = (inner, layout, dtype, first_is_target)
+    # One operation for equal writes, so that gradients are derived once.
+    row = _rows.setdefault(key, Operation(copy_slices, "CopySlices", overwrites=True))
     others = list(call.values[1:] if first_is_target else call.values)
     tensors = [base, *(call.tensors[1:] if first_is_target else call.tensors)]
     segment = call.segment
@@ -244,14 +250,3 @@ def _write_view(target: Tensor, call: Call, result: Value) -> None:
     base._grad_fn, base._output_nr = node, 0
     base._changes += 1
     target._requires_grad = True
-
-
-_rows: dict[Any, Operation] = {}
-
-
-def _copy_slices_row(
-    inner: Operation, layout: View, first_is_target: bool, body: Callable[..., Value]
-) -> Operation:
-    """One operation for equal writes, so that gradients are derived once."""
-    key = (inner, layout, first_is_target)
-    return _rows.setdefault(key, Operation(body, "CopySlices", overwrites=True))

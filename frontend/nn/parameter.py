@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import treadle
+from treadle.methods.subclasses import _disabled_torch_function_impl
 from treadle.tensor import Tensor
 
 
@@ -18,6 +19,9 @@ class Parameter(Tensor):
         data: the tensor whose storage the parameter takes; an empty tensor when None.
         requires_grad: whether gradients are recorded.
     """
+
+    # What is computed from parameters are plain tensors.
+    __torch_function__ = classmethod(_disabled_torch_function_impl)
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         """A parameter that shares ``data``'s storage and starts outside any graph."""

@@ -94,6 +94,21 @@ def test_changes_of_a_part_keep_the_history_of_the_whole(change: Any) -> None:
     check(program)
 
 
+def test_equal_writes_of_two_dtypes_each_keep_their_own() -> None:
+    def program(torch: Any) -> Any:
+        gradients = []
+        for dtype in (torch.float64, torch.float32):
+            x = torch.ones(3, 3, dtype=dtype, requires_grad=True)
+            part = torch.ones(3, dtype=dtype, requires_grad=True)
+            y = x * 2
+            y[1].copy_(part)
+            (y * y).sum().backward()
+            gradients += [x.grad, part.grad]
+        return gradients
+
+    check(program)
+
+
 def test_a_chain_of_changes_differentiates() -> None:
     def program(torch: Any) -> Any:
         x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)

@@ -100,3 +100,9 @@ def test_a_type_that_refuses_is_an_error() -> None:
 
     with pytest.raises(TypeError, match="no implementation found for"):
         torch.add(Refusing([1.0]), 1)
+
+
+def test_what_is_computed_from_parameters_are_plain_tensors() -> None:
+    layer = torch.nn.Linear(2, 2)
+    for found in (layer(torch.ones(1, 2)), layer.weight * 2, torch.add(layer.weight, 1)):
+        assert type(found) is torch.Tensor
