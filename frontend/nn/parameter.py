@@ -5,7 +5,7 @@ Nothing about optimisation; a parameter differs from a tensor only by its type.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import treadle
 from treadle.methods.subclasses import _disabled_torch_function_impl
@@ -21,7 +21,7 @@ class Parameter(Tensor):
     """
 
     # What is computed from parameters are plain tensors.
-    __torch_function__ = classmethod(_disabled_torch_function_impl)
+    __torch_function__: ClassVar[Any] = classmethod(_disabled_torch_function_impl)
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         """A parameter that shares ``data``'s storage and starts outside any graph."""
